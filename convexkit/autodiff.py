@@ -1,0 +1,132 @@
+"""Derivatives of functions written with `autograd.numpy`: the only place that knows autograd.
+
+autograd is imported on first use, so `import convexkit` does not wait for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .errors import ProblemError
+from .operators import SymmetricOperator
+from .validation import as_real_array
+
+ScalarFunction = Callable[[np.ndarray], Any]
+
+
+def _point(x: Any) -> np.ndarray:
+    point = as_real_array("x", x)
+    if point.ndim != 1:
+        raise ProblemError(f"x must be a vector; it has shape {point.shape}.")
+    return point
+
+
+def value_and_gradient(f: ScalarFunction, x: Any) -> tuple[float, np.ndarray]:
+    """f(x) and ∇f(x) in one forward and one backward pass.
+
+    Parameters
+    ----------
+    f : callable (n,) -> scalar, written with `autograd.numpy`
+    x : (n,) array; float32 stays float32
+
+    Raises
+    ------
+    ProblemError
+        If f does not return a scalar.
+
+    Examples
+    --------
+    >>> import numpy as np, convexkit as ck
+    >>> value, gradient = ck.value_and_gradient(lambda x: x @ x, np.array([1.0, 2.0]))
+    >>> float(value), gradient
+    (5.0, array([2., 4.]))
+    """
+    from autograd import make_vjp
+
+    x = _point(x)
+    vjp, value = make_vjp(f, x)
+    if np.ndim(value) != 0:
+        raise ProblemError(f"f must return a scalar; it returned shape {np.shape(value)}.")
+    # The seed has the type of the value, so that float32 functions have float32 gradients.
+    seed = np.ones((), dtype=np.asarray(value).dtype)[()]
+    return value, np.asarray(vjp(seed), dtype=x.dtype)
+
+
+def gradient(f: ScalarFunction, x: Any) -> np.ndarray:
+    """∇f(x) by reverse-mode differentiation, at a small multiple of the cost of f.
+
+    Examples
+    --------
+    >>> import numpy as np, convexkit as ck
+    >>> ck.gradient(lambda x: (x**3).sum(), np.array([1.0, 2.0]))
+    array([ 3., 12.])
+    """
+    return value_and_gradient(f, x)[1]
+
+
+def hessian_operator(f: ScalarFunction, x: Any) -> SymmetricOperator:
+    """∇²f(x) as an operator; each product v -> ∇²f(x)v is one backward pass through the gradient.
+
+        ∇²f(x) v = ∇ₓ (∇f(x)ᵀ v)
+
+    The gradient's graph is built once, here; products reuse it.
+
+    Examples
+    --------
+    >>> import numpy as np, convexkit as ck
+    >>> H = ck.hessian_operator(lambda x: (x**3).sum(), np.array([1.0, 2.0]))
+    >>> H @ np.array([1.0, 1.0])
+    array([ 6., 12.])
+    """
+    from autograd import grad, make_vjp
+
+    x = _point(x)
+    vjp, _ = make_vjp(grad(f), x)
+
+    def product(v: np.ndarray) -> np.ndarray:
+        return np.asarray(vjp(np.asarray(v, dtype=x.dtype)), dtype=x.dtype)
+
+    return SymmetricOperator(x.size, product, dtype=x.dtype)
+
+
+def gauss_newton_operator(outputs: Callable[[np.ndarray], Any], x: Any,
+                          weight: Callable[[np.ndarray], np.ndarray]) -> SymmetricOperator:
+    """JᵀMJ as an operator, with J the Jacobian of `outputs` at x and M ⪰ 0 applied by `weight`.
+
+    With the parameters of a distribution as outputs and M their Fisher matrix, this is the Fisher matrix of
+    the parameters x: positive semidefinite by construction, and equal to the Hessian of the KL divergence at
+    zero. The forward and the backward linearisation are built once; a product is one pass through each.
+
+    Parameters
+    ----------
+    outputs : callable (n,) -> array of any shape, written with `autograd.numpy`
+    x : (n,) array; float32 stays float32
+    weight : callable, an array of the outputs' shape -> M times it, symmetric positive semidefinite
+
+    Notes
+    -----
+    Schraudolph 2002, "Fast curvature matrix-vector products for second-order gradient descent".
+
+    Examples
+    --------
+    >>> import autograd.numpy as anp, numpy as np, convexkit as ck
+    >>> A = np.array([[1.0, 2.0], [0.0, 1.0], [1.0, 0.0]])
+    >>> H = ck.gauss_newton_operator(lambda x: anp.dot(A, x), np.zeros(2), lambda u: 2.0 * u)
+    >>> np.allclose(H @ np.eye(2), 2.0 * A.T @ A)
+    True
+    """
+    from autograd import make_vjp
+    from autograd.differential_operators import make_jvp
+
+    x = _point(x)
+    jvp = make_jvp(outputs)(x)
+    vjp, _ = make_vjp(outputs, x)
+
+    def product(v: np.ndarray) -> np.ndarray:
+        _, tangent = jvp(np.asarray(v, dtype=x.dtype))
+        return np.asarray(vjp(weight(tangent)), dtype=x.dtype)
+
+    return SymmetricOperator(x.size, product, dtype=x.dtype)

@@ -1,0 +1,289 @@
+"""Preconditioned conjugate gradient: one method for linear systems and for truncated trust-region steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from math import sqrt
+from typing import Any
+
+import numpy as np
+from scipy.sparse.linalg import LinearOperator
+
+from .errors import ProblemError
+from .operators import SymmetricOperator, as_operator
+from .validation import as_count, as_real_array, in_range
+
+
+class CGStatus(str, Enum):
+    """How a conjugate gradient run ended.
+
+    >>> import convexkit as ck
+    >>> ck.CGStatus("converged") is ck.CGStatus.CONVERGED
+    True
+    """
+
+    CONVERGED = "converged"
+    ITERATION_LIMIT = "iteration_limit"
+    NONPOSITIVE_CURVATURE = "nonpositive_curvature"
+    BOUNDARY = "boundary"
+    NUMERICAL_ERROR = "numerical_error"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True)
+class CGRecord:
+    """What a callback sees after each iteration: `nit`, `x` (a view; copy to keep), recurred residual norm.
+
+    >>> import numpy as np, convexkit as ck
+    >>> norms = []
+    >>> _ = ck.conjugate_gradient(np.diag([1.0, 2.0]), np.ones(2), callback=lambda r: norms.append(r.residual))
+    >>> len(norms)
+    2
+    """
+
+    nit: int
+    x: np.ndarray
+    residual: float
+
+
+@dataclass(frozen=True)
+class CGResult:
+    """A solution of Ax = b, or the best that could be had and why.
+
+    Attributes
+    ----------
+    x : (n,) array, of the type of b
+    status, success, message : `success` only if the *recomputed* residual passed the tolerance, or if
+        `radius` was given and x is the truncated minimiser on the boundary
+    nit : int, iterations
+    products : int, products with A
+    residual : float, ‖b - Ax‖, recomputed at the end
+    relative_residual : float, ‖b - Ax‖ / ‖b‖ (0 if b = 0 and x solves)
+    residual_vector : (n,) array, b - Ax
+    direction : (n,) array or None, a d with dᵀAd ≤ 0 if one was met
+    curvature : float, dᵀAd / dᵀd for that direction, else nan
+
+    Examples
+    --------
+    >>> import numpy as np, convexkit as ck
+    >>> result = ck.conjugate_gradient(np.diag([1.0, -1.0]), np.ones(2))
+    >>> result.success, result.status.value, result.curvature <= 0
+    (False, 'nonpositive_curvature', True)
+    """
+
+    x: np.ndarray
+    status: CGStatus
+    success: bool
+    message: str
+    nit: int
+    products: int
+    residual: float
+    relative_residual: float
+    residual_vector: np.ndarray
+    direction: np.ndarray | None = None
+    curvature: float = float("nan")
+
+
+def jacobi(diagonal: Any) -> LinearOperator:
+    """The preconditioner v -> v / diagonal, an approximation of A⁻¹ from the diagonal of A.
+
+    Raises
+    ------
+    ProblemError
+        If an entry is not positive; a positive definite A has a positive diagonal.
+
+    Examples
+    --------
+    >>> import numpy as np, convexkit as ck
+    >>> A = np.diag([1.0, 1e6])
+    >>> ck.conjugate_gradient(A, np.ones(2), M=ck.jacobi(np.diag(A))).nit
+    1
+    """
+    diagonal = as_real_array("diagonal", diagonal)
+    if diagonal.ndim != 1:
+        raise ProblemError(f"diagonal must be a vector; it has shape {diagonal.shape}.")
+    if diagonal.size and diagonal.min() <= 0:
+        where = int(np.argmin(diagonal))
+        raise ProblemError(f"diagonal[{where}] = {diagonal[where]:.3g} is not positive; "
+                           "a positive definite matrix has a positive diagonal.")
+    inverse = 1.0 / diagonal
+    return SymmetricOperator(diagonal.size, lambda v: inverse * v, dtype=diagonal.dtype,
+                             matmat=lambda V: inverse[:, None] * V)
+
+
+def _to_boundary(xx: float, xd: float, dd: float, radius: float) -> float:
+    """The positive root of ‖x + step·d‖ = radius from the products xᵀx, xᵀd, dᵀd, without cancellation."""
+    # dd·step² + 2·xd·step + (xx - radius²) = 0; the last term is ≤ 0, so the roots have opposite signs.
+    root = sqrt(max(xd * xd + dd * (radius * radius - xx), 0.0))
+    return (radius * radius - xx) / (xd + root) if xd > 0 else (root - xd) / dd
+
+
+def conjugate_gradient(A: Any, b: Any, x0: Any = None, *, rtol: float = 1e-6, atol: float = 0.0,
+                       maxiter: int | None = None, M: Any = None, radius: float | None = None,
+                       callback: Callable[[CGRecord], Any] | None = None) -> CGResult:
+    """Solve Ax = b for symmetric positive definite A, from products with A alone.
+
+        minimise  ½xᵀAx - bᵀx     until   ‖b - Ax‖ ≤ max(rtol·‖b‖, atol)
+
+    Parameters
+    ----------
+    A : (n, n) array, sparse matrix, LinearOperator, or callable v -> Av
+    b : (n,) array; float32 stays float32
+    x0 : (n,) array, optional, start; zero if omitted
+    rtol, atol : float, tolerance on the residual, relative to ‖b‖ and absolute
+    maxiter : int, optional, 10·n if omitted
+    M : as A, optional, an approximation of A⁻¹ (see `jacobi`), symmetric positive definite
+    radius : float, optional
+        Truncate at ‖x‖ = radius (Steihaug 1983), measured in the norm of M⁻¹. Needs x0 = 0. The run then
+        also ends with success on the boundary, or by following a direction of nonpositive curvature to it.
+    callback : callable(CGRecord), optional
+
+    Returns
+    -------
+    CGResult
+        Status `converged`, `boundary`, `iteration_limit`, `nonpositive_curvature` (with the direction) or
+        `numerical_error` (a product that is not finite, or a true residual that has stopped following the
+        recurred one; try float64 or a preconditioner).
+
+    Raises
+    ------
+    ProblemError
+        For shapes that do not fit, tolerances out of range, or a nonzero x0 with radius.
+
+    Notes
+    -----
+    One product with A and one with M an iteration, four vectors of memory. The residual is recomputed
+    before success is claimed; where rounding has made the recurred one too small, the run continues from
+    the true one. Hestenes & Stiefel 1952; Nocedal & Wright, Algorithms 5.3 and 7.2.
+
+    Examples
+    --------
+    >>> import numpy as np, convexkit as ck
+    >>> result = ck.conjugate_gradient(np.array([[4.0, 1.0], [1.0, 3.0]]), np.array([1.0, 2.0]))
+    >>> result.x.round(6), result.nit
+    (array([0.090909, 0.636364]), 2)
+    """
+    b = as_real_array("b", b)
+    if b.ndim == 2 and b.shape[1] == 1:
+        b = b.reshape(-1)
+    if b.ndim != 1:
+        raise ProblemError(f"b must be a vector; it has shape {b.shape}.")
+    n = b.size
+    matvec = as_operator(A, n, dtype=b.dtype).matvec
+    precondition = None if M is None else as_operator(M, n, dtype=b.dtype).matvec
+    rtol = in_range("rtol", rtol, 0.0, 1.0, low_open=False)
+    atol = in_range("atol", atol, 0.0, np.inf, low_open=False)
+    limit = 10 * n if maxiter is None else as_count("maxiter", maxiter)
+    if radius is not None:
+        radius = in_range("radius", radius, 0.0, np.inf)
+    if x0 is None:
+        x = np.zeros_like(b)
+        r = b.copy()
+        products = 0
+    else:
+        x = as_real_array("x0", x0).astype(b.dtype, copy=True)
+        if x.shape != b.shape:
+            raise ProblemError(f"x0 has shape {x.shape}; expected {b.shape}.")
+        if radius is not None and x.any():
+            raise ProblemError("x0 must be zero (or omitted) when radius is given: the truncated path starts at 0.")
+        r = b - matvec(x)
+        products = 1
+
+    b_norm = float(np.linalg.norm(b))
+    tolerance = max(rtol * b_norm, atol)
+    direction: np.ndarray | None = None
+    curvature = float("nan")
+    status = CGStatus.ITERATION_LIMIT
+    r_norm = float(np.linalg.norm(r))
+    r_is_true = True
+    best_true = r_norm
+    d: np.ndarray | None = None
+    rz = 0.0
+    xx = xd = dd = 0.0  # xᵀM⁻¹x, xᵀM⁻¹d, dᵀM⁻¹d, by recurrence, for the radius
+    nit = 0
+    while True:
+        if r_norm <= tolerance or not np.isfinite(r_norm):
+            if not r_is_true:
+                r = b - matvec(x)
+                products += 1
+                r_norm, r_is_true, d = float(np.linalg.norm(r)), True, None
+            if r_norm <= tolerance:
+                status = CGStatus.CONVERGED
+                break
+            # The recurred residual was too optimistic. Restart from the true one while that still helps.
+            if not np.isfinite(r_norm) or (nit > 0 and r_norm > 0.5 * best_true):
+                status = CGStatus.NUMERICAL_ERROR
+                break
+            best_true = r_norm
+        if nit >= limit:
+            break
+        z = r if precondition is None else precondition(r)
+        rz_next = float(r @ z)
+        if rz_next <= 0:
+            status = CGStatus.NUMERICAL_ERROR  # r ≠ 0, so M is not positive definite, or rᵀz has underflowed
+            break
+        if d is None:
+            d = np.array(z, dtype=b.dtype)
+            xd, dd = 0.0, rz_next
+            if radius is not None and x.any():
+                # After a restart the path no longer is Steihaug's; x stays inside, its products are renewed.
+                xd = float(x @ r)
+        else:
+            beta = rz_next / rz
+            d *= beta
+            d += z
+            # M⁻¹-products of the new direction d = z + beta·d_old: zᵀM⁻¹d_old = 0 and zᵀM⁻¹z = rᵀz.
+            xd, dd = beta * xd, rz_next + beta * beta * dd
+        rz = rz_next
+        Ad = matvec(d)
+        products += 1
+        dAd = float(d @ Ad)
+        if not np.isfinite(dAd):
+            status = CGStatus.NUMERICAL_ERROR
+            break
+        if dAd <= 0:
+            direction, curvature = d.copy(), dAd / float(d @ d)
+            status = CGStatus.NONPOSITIVE_CURVATURE
+            if radius is not None:
+                step = _to_boundary(xx, xd, dd, radius)
+                x += step * d
+                r -= step * Ad
+                nit += 1
+            break
+        step = rz / dAd
+        if radius is not None and xx + step * (2 * xd + step * dd) >= radius * radius:
+            step = _to_boundary(xx, xd, dd, radius)
+            status = CGStatus.BOUNDARY
+        x += step * d
+        r -= step * Ad
+        r_is_true = False
+        xx, xd = xx + step * (2 * xd + step * dd), xd + step * dd
+        r_norm = float(np.linalg.norm(r))
+        nit += 1
+        if callback is not None:
+            callback(CGRecord(nit, x, r_norm))
+        if status is CGStatus.BOUNDARY:
+            break
+
+    if not r_is_true and nit > 0:
+        r = b - matvec(x)
+        products += 1
+        r_norm = float(np.linalg.norm(r))
+    relative = r_norm / b_norm if b_norm > 0 else (0.0 if r_norm == 0 else float("inf"))
+    at_boundary = radius is not None and status in (CGStatus.BOUNDARY, CGStatus.NONPOSITIVE_CURVATURE)
+    message = {
+        CGStatus.CONVERGED: f"relative residual {relative:.1e} after {nit} iterations.",
+        CGStatus.BOUNDARY: f"reached ‖x‖ = {radius} after {nit} iterations.",
+        CGStatus.ITERATION_LIMIT: f"relative residual {relative:.1e} after {nit} iterations, the limit; "
+                                  f"asked for {tolerance / b_norm if b_norm else 0:.1e}.",
+        CGStatus.NONPOSITIVE_CURVATURE: f"A is not positive definite: a direction of curvature {curvature:.1e} "
+                                        f"was met in iteration {nit + (radius is None)}.",
+        CGStatus.NUMERICAL_ERROR: f"relative residual {relative:.1e} after {nit} iterations cannot be reduced in "
+                                  f"{b.dtype}; try a preconditioner M or a larger rtol.",
+    }[status]
+    return CGResult(x, status, status is CGStatus.CONVERGED or at_boundary, message, nit, products, r_norm,
+                    relative, r, direction, curvature)

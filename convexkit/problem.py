@@ -1,0 +1,152 @@
+"""The problem that convexkit solves, and short ways to write its special cases."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from .errors import ProblemError
+from .quadratic import Quadratic
+from .validation import as_bound, as_matrix, as_real_array, as_vector
+
+
+def _rows(matrix_name: str, matrix: Any, vector_name: str, vector: Any, n: int) -> tuple[Any, np.ndarray]:
+    """A pair such as (G, h), checked together; (0, n) and (0,) if both are None."""
+    if matrix is None and vector is None:
+        return np.zeros((0, n)), np.zeros(0)
+    if matrix is None or vector is None:
+        given, missing = (vector_name, matrix_name) if matrix is None else (matrix_name, vector_name)
+        raise ProblemError(f"{given} was given without {missing}; they go together.")
+    matrix = as_matrix(matrix_name, matrix, n)
+    vector = as_real_array(vector_name, vector, finite=vector_name == "b").astype(np.float64, copy=False)
+    vector = as_vector(vector_name, vector, matrix.shape[0], finite=vector_name == "b")
+    return matrix, vector
+
+
+class QCQP:
+    """A quadratically constrained quadratic problem.
+
+        minimise    f₀(x)
+        subject to  fᵢ(x) ≤ 0,   Gx ≤ h,   Ax = b,   lb ≤ x ≤ ub
+
+    with every f a `Quadratic` ½xᵀPx + qᵀx + r. Multipliers are ordered as the rows are: `lam` holds the
+    quadratic inequalities first and then the rows of G, `nu` the rows of A, `lam_lb` and `lam_ub` the bounds.
+
+    Parameters
+    ----------
+    objective : Quadratic
+    inequalities : sequence of Quadratic
+    G, h : (k, n) array or sparse, (k,) array; +inf in h switches a row off
+    A, b : (p, n) array or sparse, (p,) array
+    lb, ub : (n,) arrays or numbers, ±inf where a variable has no bound
+
+    Raises
+    ------
+    ProblemError
+        For shapes that do not fit, NaN, or crossed bounds; the message names the argument.
+
+    Notes
+    -----
+    Convexity is checked by `solve`, not here: Lagrangians and bounds make sense without it. Data are
+    referred to, not copied, where they are float64 already, and never modified.
+
+    Examples
+    --------
+    >>> import numpy as np, convexkit as ck
+    >>> disc = ck.Quadratic(2 * np.eye(2), np.zeros(2), -1.0)          # x₁² + x₂² ≤ 1
+    >>> problem = ck.QCQP(ck.Quadratic(None, [1.0, 1.0]), [disc], lb=-0.5)
+    >>> problem
+    QCQP(n=2, 1 quadratic + 0 linear inequalities, 0 equalities, 2 bounds)
+    >>> ck.solve(problem).x.round(6)
+    array([-0.5, -0.5])
+    """
+
+    __slots__ = ("objective", "inequalities", "G", "h", "A", "b", "lb", "ub")
+
+    def __init__(self, objective: Quadratic, inequalities: Sequence[Quadratic] = (), *, G: Any = None, h: Any = None,
+                 A: Any = None, b: Any = None, lb: Any = None, ub: Any = None):
+        if not isinstance(objective, Quadratic):
+            raise ProblemError(f"objective must be a Quadratic; got {type(objective).__name__}.")
+        if isinstance(inequalities, Quadratic):
+            raise ProblemError("inequalities must be a sequence; write [f] for a single constraint.")
+        n = objective.n
+        inequalities = tuple(inequalities)
+        for i, f in enumerate(inequalities):
+            if not isinstance(f, Quadratic):
+                raise ProblemError(f"inequalities[{i}] must be a Quadratic; got {type(f).__name__}.")
+            if f.n != n:
+                raise ProblemError(f"inequalities[{i}] has {f.n} variables; the objective has {n}.")
+        self.objective = objective
+        self.inequalities = inequalities
+        self.G, self.h = _rows("G", G, "h", h, n)
+        if np.isnan(self.h).any() or (self.h == -np.inf).any():
+            where = int(np.argmax(np.isnan(self.h) | (self.h == -np.inf)))
+            raise ProblemError(f"h[{where}] = {self.h[where]}; a right-hand side is a number, or +inf for no limit.")
+        self.A, self.b = _rows("A", A, "b", b, n)
+        self.lb = as_bound("lb", lb, n, -np.inf)
+        self.ub = as_bound("ub", ub, n, np.inf)
+        crossed = self.lb > self.ub
+        if crossed.any():
+            j = int(np.argmax(crossed))
+            raise ProblemError(f"lb[{j}] = {self.lb[j]:g} exceeds ub[{j}] = {self.ub[j]:g}; bounds are crossed at "
+                               f"{int(crossed.sum())} of {n} variables.")
+
+    @property
+    def n(self) -> int:
+        """Number of variables."""
+        return self.objective.n
+
+    @property
+    def m(self) -> int:
+        """Number of inequalities with an entry in `lam`: quadratics, then rows of G."""
+        return len(self.inequalities) + self.h.size
+
+    @property
+    def p(self) -> int:
+        """Number of equalities."""
+        return self.b.size
+
+    def inequality_values(self, x: np.ndarray) -> np.ndarray:
+        """(m,) array of fᵢ(x), then Gx - h; feasible where ≤ 0. Rows with h = +inf read -inf."""
+        x = as_vector("x", x, self.n)
+        return np.concatenate(([f(x) for f in self.inequalities], self.G @ x - self.h))
+
+    def equality_values(self, x: np.ndarray) -> np.ndarray:
+        """(p,) array Ax - b."""
+        return self.A @ as_vector("x", x, self.n) - self.b
+
+    def __repr__(self) -> str:
+        bounds = int(np.isfinite(self.lb).sum() + np.isfinite(self.ub).sum())
+        return (f"QCQP(n={self.n}, {len(self.inequalities)} quadratic + {self.h.size} linear inequalities, "
+                f"{self.p} equalities, {bounds} bounds)")
+
+
+def lp(c: Any, G: Any = None, h: Any = None, A: Any = None, b: Any = None, *, lb: Any = None,
+       ub: Any = None) -> QCQP:
+    """The linear program: minimise cᵀx subject to Gx ≤ h, Ax = b, lb ≤ x ≤ ub.
+
+    Examples
+    --------
+    >>> import convexkit as ck
+    >>> problem = ck.lp([-4.0, -3.0], G=[[1.0, 1.0], [2.0, 1.0]], h=[10.0, 15.0], lb=0.0)
+    >>> ck.solve(problem).x.round(6)
+    array([5., 5.])
+    """
+    return QCQP(Quadratic(None, as_vector("c", c)), G=G, h=h, A=A, b=b, lb=lb, ub=ub)
+
+
+def qp(P: Any, q: Any, G: Any = None, h: Any = None, A: Any = None, b: Any = None, *, lb: Any = None,
+       ub: Any = None, r: float = 0.0) -> QCQP:
+    """The quadratic program: minimise ½xᵀPx + qᵀx + r subject to Gx ≤ h, Ax = b, lb ≤ x ≤ ub.
+
+    Examples
+    --------
+    >>> import numpy as np, convexkit as ck
+    >>> problem = ck.qp(np.eye(2), [-1.0, -2.0], A=[[1.0, 1.0]], b=[1.0])
+    >>> ck.solve(problem).x.round(6)
+    array([0., 1.])
+    """
+    return QCQP(Quadratic(P, q, r), G=G, h=h, A=A, b=b, lb=lb, ub=ub)

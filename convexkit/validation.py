@@ -1,0 +1,140 @@
+"""From what a user hands in to float64 arrays of known shape, and the wording when that fails."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from .errors import ProblemError
+
+# |P - Pᵀ| up to this share of max|P| is rounding and is averaged away; beyond it, P was a mistake.
+ASYMMETRY_TOLERANCE = 1e-10
+
+
+def as_real_array(name: str, value: Any, *, finite: bool = True) -> np.ndarray:
+    """`value` as a real floating array: float32 stays float32, everything else becomes float64."""
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ProblemError(f"{name} is not a rectangular array of numbers: {error}.") from None
+    if np.iscomplexobj(array):
+        raise ProblemError(f"{name} is complex; convexkit works over the reals. Stack real and imaginary parts.")
+    if array.dtype != np.float32:
+        try:
+            array = array.astype(np.float64, copy=False)
+        except (TypeError, ValueError):
+            raise ProblemError(f"{name} must hold numbers; it has dtype {array.dtype}.") from None
+    if finite:
+        check_finite(name, array)
+    return array
+
+
+def check_finite(name: str, array: np.ndarray) -> None:
+    """Raise ProblemError naming the first entry of `array` that is NaN or infinite."""
+    # One pass without a temporary in the usual case: a sum is finite only if every term is, short of overflow.
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(array.sum()):
+            return
+    bad = np.argwhere(~np.isfinite(array))
+    if bad.size == 0:
+        return
+    where = ", ".join(str(i) for i in bad[0])
+    shown = array[tuple(bad[0])]
+    raise ProblemError(f"{name} has {len(bad)} entries that are not finite; the first is {name}[{where}] = {shown}.")
+
+
+def as_vector(name: str, value: Any, n: int | None = None, *, finite: bool = True) -> np.ndarray:
+    """`value` as a float64 vector of length n; a scalar stands for a vector of length 1."""
+    array = as_real_array(name, value, finite=finite).astype(np.float64, copy=False)
+    if array.ndim == 0:
+        array = array.reshape(1)
+    if array.ndim == 2 and 1 in array.shape:
+        array = array.reshape(-1)
+    if array.ndim != 1:
+        raise ProblemError(f"{name} must be a vector; it has shape {array.shape}.")
+    if n is not None and array.size != n:
+        raise ProblemError(f"{name} has length {array.size}; expected {n}.")
+    return array
+
+
+def as_matrix(name: str, value: Any, columns: int | None = None) -> Any:
+    """`value` as a float64 matrix, dense or CSR, with the given number of columns; a vector is one row."""
+    if sp.issparse(value):
+        if value.dtype.kind == "c":
+            raise ProblemError(f"{name} is complex; convexkit works over the reals.")
+        matrix = value.tocsr().astype(np.float64)
+        check_finite(f"{name}.data", matrix.data)
+    else:
+        matrix = as_real_array(name, value).astype(np.float64, copy=False)
+        if matrix.ndim == 1 and columns is not None and (matrix.size == columns or matrix.size == 0):
+            matrix = matrix.reshape(-1, columns)
+        if matrix.ndim != 2:
+            raise ProblemError(f"{name} must be a matrix; it has shape {matrix.shape}.")
+    if columns is not None and matrix.shape[1] != columns:
+        raise ProblemError(f"{name} has shape {matrix.shape}; expected {columns} columns, one per variable.")
+    return matrix
+
+
+def as_symmetric(name: str, value: Any) -> Any:
+    """`value` as a symmetric float matrix, dense or CSR. Rounding-level asymmetry is averaged away."""
+    if sp.issparse(value):
+        matrix = as_matrix(name, value)
+    else:
+        matrix = as_real_array(name, value)
+        if matrix.ndim == 0:
+            matrix = matrix.reshape(1, 1)
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
+        raise ProblemError(f"{name} must be a square matrix; it has shape {matrix.shape}.")
+    difference = abs(matrix - matrix.T)
+    worst = difference.max() if matrix.shape[0] else 0.0
+    if worst == 0.0:
+        return matrix
+    scale = abs(matrix).max()
+    if worst > ASYMMETRY_TOLERANCE * scale:
+        i, j = np.unravel_index(np.argmax(difference.toarray() if sp.issparse(difference) else difference),
+                                matrix.shape)
+        raise ProblemError(
+            f"{name} is not symmetric: {name}[{i}, {j}] = {matrix[i, j]:.6g} but {name}[{j}, {i}] = "
+            f"{matrix[j, i]:.6g}. If ½xᵀPx is meant, pass (P + P.T) / 2, which has the same values."
+        )
+    return (matrix + matrix.T) / 2
+
+
+def as_bound(name: str, value: Any, n: int, missing: float) -> np.ndarray:
+    """A bound vector of length n: None is `missing` (±inf) everywhere, a scalar is repeated, inf is welcome."""
+    if value is None:
+        return np.full(n, missing)
+    array = as_real_array(name, value, finite=False).astype(np.float64, copy=False)
+    if array.ndim == 0:
+        array = np.full(n, float(array))
+    array = as_vector(name, array, n, finite=False)
+    if np.isnan(array).any():
+        where = int(np.argmax(np.isnan(array)))
+        raise ProblemError(f"{name}[{where}] is NaN; write {missing} where a variable has no bound.")
+    if (array == -missing).any():
+        where = int(np.argmax(array == -missing))
+        raise ProblemError(f"{name}[{where}] = {-missing} leaves no value for variable {where}.")
+    return array
+
+
+def in_range(name: str, value: Any, low: float, high: float, *, low_open: bool = True, high_open: bool = True) -> float:
+    """`value` as a float inside the interval; raises ProblemError with the interval in its message."""
+    interval = f"{'(' if low_open else '['}{low:g}, {high:g}{')' if high_open else ']'}"
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise ProblemError(f"{name} must be a number in {interval}; got {value!r}.") from None
+    above = number > low if low_open else number >= low
+    below = number < high if high_open else number <= high
+    if not (above and below):
+        raise ProblemError(f"{name} = {number:g} is out of range; expected a number in {interval}.")
+    return number
+
+
+def as_count(name: str, value: Any, *, minimum: int = 0) -> int:
+    """`value` as an integer of at least `minimum`."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < minimum:
+        raise ProblemError(f"{name} must be an integer of at least {minimum}; got {value!r}.")
+    return int(value)
