@@ -1,14 +1,25 @@
 """Convex optimization with native quadratic constraints, and TRPO as its case study.
 
->>> import convexkit as ck
->>> ck.__version__
-'0.1.0'
+>>> import numpy as np, convexkit as ck
+>>> disc = ck.Quadratic(2 * np.eye(2), np.zeros(2), -1.0)                # x₁² + x₂² ≤ 1
+>>> ck.solve(ck.QCQP(ck.Quadratic(None, [3.0, 4.0]), [disc])).x.round(6)
+array([-0.6, -0.8])
 """
 
 from __future__ import annotations
 
+from . import report
 from .autodiff import gauss_newton_operator, gradient, hessian_operator, value_and_gradient
 from .conjugate_gradient import CGRecord, CGResult, CGStatus, conjugate_gradient, jacobi
+from .duality import (
+    InfeasibilityCertificate,
+    KKTResiduals,
+    Lagrangian,
+    Sensitivity,
+    UnboundednessCertificate,
+    kkt_residuals,
+    sensitivity,
+)
 from .errors import (
     ConvexkitError,
     FormatError,
@@ -17,11 +28,64 @@ from .errors import (
     NotSolvedError,
     ProblemError,
 )
+from .formats import example_problem, read_problem, write_problem
 from .line_search import LineSearchResult, LineSearchStatus, backtracking
 from .operators import as_operator, damped, symmetry_error
 from .problem import QCQP, lp, qp
 from .quadratic import Quadratic, weighted_sum
+from .solution import IterationRecord, Solution, Status
+from .solver import solve
 from .taylor import error_slope, linear_model, quadratic_model
 from .trust_region import TrustRegionResult, TrustRegionStatus, trust_region_step
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "QCQP",
+    "CGRecord",
+    "CGResult",
+    "CGStatus",
+    "ConvexkitError",
+    "FormatError",
+    "InfeasibilityCertificate",
+    "IterationRecord",
+    "KKTResiduals",
+    "Lagrangian",
+    "LineSearchResult",
+    "LineSearchStatus",
+    "MissingDependencyError",
+    "NotConvexError",
+    "NotSolvedError",
+    "ProblemError",
+    "Quadratic",
+    "Sensitivity",
+    "Solution",
+    "Status",
+    "TrustRegionResult",
+    "TrustRegionStatus",
+    "UnboundednessCertificate",
+    "as_operator",
+    "backtracking",
+    "conjugate_gradient",
+    "damped",
+    "error_slope",
+    "example_problem",
+    "gauss_newton_operator",
+    "gradient",
+    "hessian_operator",
+    "jacobi",
+    "kkt_residuals",
+    "linear_model",
+    "lp",
+    "qp",
+    "quadratic_model",
+    "read_problem",
+    "report",
+    "sensitivity",
+    "solve",
+    "symmetry_error",
+    "trust_region_step",
+    "value_and_gradient",
+    "weighted_sum",
+    "write_problem",
+]

@@ -47,7 +47,7 @@ def value_and_gradient(f: ScalarFunction, x: Any) -> tuple[float, np.ndarray]:
     from autograd import make_vjp
 
     x = _point(x)
-    vjp, value = make_vjp(f, x)
+    vjp, value = make_vjp(f)(x)
     if np.ndim(value) != 0:
         raise ProblemError(f"f must return a scalar; it returned shape {np.shape(value)}.")
     # The seed has the type of the value, so that float32 functions have float32 gradients.
@@ -74,6 +74,11 @@ def hessian_operator(f: ScalarFunction, x: Any) -> SymmetricOperator:
 
     The gradient's graph is built once, here; products reuse it.
 
+    Raises
+    ------
+    ProblemError
+        If f does not return a scalar.
+
     Examples
     --------
     >>> import numpy as np, convexkit as ck
@@ -84,7 +89,14 @@ def hessian_operator(f: ScalarFunction, x: Any) -> SymmetricOperator:
     from autograd import grad, make_vjp
 
     x = _point(x)
-    vjp, _ = make_vjp(grad(f), x)
+
+    def scalar(y: Any) -> Any:
+        value = f(y)
+        if np.shape(value) != ():
+            raise ProblemError(f"f must return a scalar; it returned shape {np.shape(value)}.")
+        return value
+
+    vjp, _ = make_vjp(grad(scalar))(x)
 
     def product(v: np.ndarray) -> np.ndarray:
         return np.asarray(vjp(np.asarray(v, dtype=x.dtype)), dtype=x.dtype)
@@ -123,7 +135,7 @@ def gauss_newton_operator(outputs: Callable[[np.ndarray], Any], x: Any,
 
     x = _point(x)
     jvp = make_jvp(outputs)(x)
-    vjp, _ = make_vjp(outputs, x)
+    vjp, _ = make_vjp(outputs)(x)
 
     def product(v: np.ndarray) -> np.ndarray:
         _, tangent = jvp(np.asarray(v, dtype=x.dtype))

@@ -9,6 +9,7 @@ from math import sqrt
 from typing import Any
 
 import numpy as np
+from scipy.linalg.blas import daxpy, saxpy
 from scipy.sparse.linalg import LinearOperator
 
 from .errors import ProblemError
@@ -122,6 +123,25 @@ def _to_boundary(xx: float, xd: float, dd: float, radius: float) -> float:
     return (radius * radius - xx) / (xd + root) if xd > 0 else (root - xd) / dd
 
 
+def _product(A: Any, n: int, dtype: np.dtype) -> Callable[[np.ndarray], np.ndarray]:
+    """v -> Av of type `dtype`, for a vector v of that type, with as little as possible around the product."""
+    operator = as_operator(A, n, dtype=dtype)
+    if isinstance(A, np.ndarray):
+        # numpy's own product spares the checks of LinearOperator.matvec, some microseconds each, and a matrix
+        # of another type is converted once, not in every product.
+        return operator.A.astype(dtype, copy=False).dot
+    return lambda v: operator.matvec(v).astype(dtype, copy=False)
+
+
+def _norm(v: np.ndarray) -> float:
+    """‖v‖, also where the squares of the entries underflow or overflow (below 1e-19 in float32)."""
+    square = float(v.dot(v))
+    if np.finfo(v.dtype).tiny < square < float("inf") or not v.any() or not np.isfinite(v).all():
+        return sqrt(square)
+    scale = float(abs(v).max())
+    return scale * float(np.linalg.norm(v / scale))
+
+
 def conjugate_gradient(A: Any, b: Any, x0: Any = None, *, rtol: float = 1e-6, atol: float = 0.0,
                        maxiter: int | None = None, M: Any = None, radius: float | None = None,
                        callback: Callable[[CGRecord], Any] | None = None) -> CGResult:
@@ -173,8 +193,8 @@ def conjugate_gradient(A: Any, b: Any, x0: Any = None, *, rtol: float = 1e-6, at
     if b.ndim != 1:
         raise ProblemError(f"b must be a vector; it has shape {b.shape}.")
     n = b.size
-    matvec = as_operator(A, n, dtype=b.dtype).matvec
-    precondition = None if M is None else as_operator(M, n, dtype=b.dtype).matvec
+    matvec = _product(A, n, b.dtype)
+    precondition = None if M is None else _product(M, n, b.dtype)
     rtol = in_range("rtol", rtol, 0.0, 1.0, low_open=False)
     atol = in_range("atol", atol, 0.0, np.inf, low_open=False)
     limit = 10 * n if maxiter is None else as_count("maxiter", maxiter)
@@ -193,41 +213,46 @@ def conjugate_gradient(A: Any, b: Any, x0: Any = None, *, rtol: float = 1e-6, at
         r = b - matvec(x)
         products = 1
 
-    b_norm = float(np.linalg.norm(b))
+    b_norm = _norm(b)
     tolerance = max(rtol * b_norm, atol)
     direction: np.ndarray | None = None
     curvature = float("nan")
     status = CGStatus.ITERATION_LIMIT
-    r_norm = float(np.linalg.norm(r))
+    trouble = ""
+    r_norm = _norm(r)
     r_is_true = True
     best_true = r_norm
     d: np.ndarray | None = None
     rz = 0.0
     xx = xd = dd = 0.0  # xᵀM⁻¹x, xᵀM⁻¹d, dᵀM⁻¹d, by recurrence, for the radius
     nit = 0
+    # axpy(d, x, a=step) is x += step·d, in place and without a temporary.
+    axpy = saxpy if b.dtype == np.float32 else daxpy
     while True:
         if r_norm <= tolerance or not np.isfinite(r_norm):
             if not r_is_true:
                 r = b - matvec(x)
                 products += 1
-                r_norm, r_is_true, d = float(np.linalg.norm(r)), True, None
+                r_norm, r_is_true, d = _norm(r), True, None
             if r_norm <= tolerance:
                 status = CGStatus.CONVERGED
                 break
             # The recurred residual was too optimistic. Restart from the true one while that still helps.
             if not np.isfinite(r_norm) or (nit > 0 and r_norm > 0.5 * best_true):
                 status = CGStatus.NUMERICAL_ERROR
+                trouble = f"it cannot be reduced in {b.dtype}: try a preconditioner M or a larger rtol."
                 break
             best_true = r_norm
         if nit >= limit:
             break
         z = r if precondition is None else precondition(r)
-        rz_next = float(r @ z)
-        if rz_next <= 0:
-            status = CGStatus.NUMERICAL_ERROR  # r ≠ 0, so M is not positive definite, or rᵀz has underflowed
+        rz_next = r_norm * r_norm if precondition is None else float(r @ z)
+        if not 0 < rz_next < float("inf"):
+            status = CGStatus.NUMERICAL_ERROR
+            trouble = f"rᵀMr = {rz_next:.1e} should be positive: M must be symmetric positive definite."
             break
         if d is None:
-            d = np.array(z, dtype=b.dtype)
+            d = z.copy()
             xd, dd = 0.0, rz_next
             if radius is not None and x.any():
                 # After a restart the path no longer is Steihaug's; x stays inside, its products are renewed.
@@ -241,49 +266,53 @@ def conjugate_gradient(A: Any, b: Any, x0: Any = None, *, rtol: float = 1e-6, at
         rz = rz_next
         Ad = matvec(d)
         products += 1
-        dAd = float(d @ Ad)
+        dAd = float(d.dot(Ad))
         if not np.isfinite(dAd):
             status = CGStatus.NUMERICAL_ERROR
+            trouble = "the next product with A is not finite."
+            break
+        if dAd <= 0 and _norm(d) * _norm(Ad) < np.finfo(b.dtype).tiny and Ad.any():
+            status = CGStatus.NUMERICAL_ERROR  # dᵀAd has underflowed, so its sign says nothing
+            trouble = f"dᵀAd underflows in {b.dtype}: scale b up, or use float64."
             break
         if dAd <= 0:
-            direction, curvature = d.copy(), dAd / float(d @ d)
             status = CGStatus.NONPOSITIVE_CURVATURE
-            if radius is not None:
-                step = _to_boundary(xx, xd, dd, radius)
-                x += step * d
-                r -= step * Ad
-                nit += 1
-            break
-        step = rz / dAd
-        if radius is not None and xx + step * (2 * xd + step * dd) >= radius * radius:
+            direction, curvature = d.copy(), dAd / float(d @ d)
+            if radius is None:
+                break
             step = _to_boundary(xx, xd, dd, radius)
-            status = CGStatus.BOUNDARY
-        x += step * d
-        r -= step * Ad
+        else:
+            step = rz / dAd
+            if radius is not None and xx + step * (2 * xd + step * dd) >= radius * radius:
+                status = CGStatus.BOUNDARY
+                step = _to_boundary(xx, xd, dd, radius)
+        x, r = axpy(d, x, a=step), axpy(Ad, r, a=-step)
         r_is_true = False
         xx, xd = xx + step * (2 * xd + step * dd), xd + step * dd
-        r_norm = float(np.linalg.norm(r))
+        r_norm = sqrt(r.dot(r))
         nit += 1
         if callback is not None:
             callback(CGRecord(nit, x, r_norm))
-        if status is CGStatus.BOUNDARY:
+        if status is not CGStatus.ITERATION_LIMIT:
             break
 
-    if not r_is_true and nit > 0:
+    if not r_is_true:
         r = b - matvec(x)
         products += 1
-        r_norm = float(np.linalg.norm(r))
+        r_norm = _norm(r)
     relative = r_norm / b_norm if b_norm > 0 else (0.0 if r_norm == 0 else float("inf"))
     at_boundary = radius is not None and status in (CGStatus.BOUNDARY, CGStatus.NONPOSITIVE_CURVATURE)
-    message = {
-        CGStatus.CONVERGED: f"relative residual {relative:.1e} after {nit} iterations.",
-        CGStatus.BOUNDARY: f"reached ‖x‖ = {radius} after {nit} iterations.",
-        CGStatus.ITERATION_LIMIT: f"relative residual {relative:.1e} after {nit} iterations, the limit; "
-                                  f"asked for {tolerance / b_norm if b_norm else 0:.1e}.",
-        CGStatus.NONPOSITIVE_CURVATURE: f"A is not positive definite: a direction of curvature {curvature:.1e} "
-                                        f"was met in iteration {nit + (radius is None)}.",
-        CGStatus.NUMERICAL_ERROR: f"relative residual {relative:.1e} after {nit} iterations cannot be reduced in "
-                                  f"{b.dtype}; try a preconditioner M or a larger rtol.",
-    }[status]
+    message = f"relative residual {relative:.1e} after {nit} iterations"
+    if status is CGStatus.CONVERGED:
+        message += "."
+    elif status is CGStatus.BOUNDARY:
+        message = f"reached ‖x‖ = {radius} after {nit} iterations."
+    elif status is CGStatus.ITERATION_LIMIT:
+        message += f", the limit; asked for {tolerance / b_norm if b_norm else 0:.1e}."
+    elif status is CGStatus.NUMERICAL_ERROR:
+        message += f"; {trouble}"
+    else:
+        message = (f"A is not positive definite: a direction of curvature {curvature:.1e} was met in iteration "
+                   f"{nit + (radius is None)}{'' if radius is None else ' and followed to the boundary'}.")
     return CGResult(x, status, status is CGStatus.CONVERGED or at_boundary, message, nit, products, r_norm,
                     relative, r, direction, curvature)

@@ -42,8 +42,12 @@ class NotSolvedError(ConvexkitError, RuntimeError):
     """`Solution.require_optimal` was called on a solution that is not optimal; says why it is not.
 
     >>> import convexkit as ck
-    >>> ck.solve(ck.lp([1.0], lb=2.0, ub=3.0)).require_optimal().value
+    >>> round(ck.solve(ck.lp([1.0], lb=2.0, ub=3.0)).require_optimal().value, 6)
     2.0
+    >>> ck.solve(ck.lp([1.0], ub=3.0)).require_optimal()
+    Traceback (most recent call last):
+        ...
+    convexkit.errors.NotSolvedError: unbounded: the objective falls without end ...
     """
 
 

@@ -130,7 +130,10 @@ def backtracking(f: Callable[[np.ndarray], Any], x: Any, p: Any, slope: float, *
     for trial in range(1, maxiter + 1):
         # float(step) is a Python float: it leaves float32 points float32.
         candidate = x + step * p
-        if in_domain is not None and not in_domain(candidate):
+        if np.array_equal(candidate, x):
+            # f(x) ≤ f(x) + rounding would pass for a decrease.
+            why = "too short to change x"
+        elif in_domain is not None and not in_domain(candidate):
             why = "outside the domain"
         else:
             value = float(f(candidate))
@@ -141,4 +144,4 @@ def backtracking(f: Callable[[np.ndarray], Any], x: Any, p: Any, slope: float, *
             why = f"f changed by {value - start:.3e} where {alpha * step * slope:.3e} was asked for"
         step *= beta
     return stay(LineSearchStatus.ITERATION_LIMIT,
-                f"no step accepted in {maxiter} trials; the last, {step / beta:.3g}, was {why}.", maxiter)
+                f"no step accepted in {maxiter} trials; the last, step {step / beta:.3g}: {why}.", maxiter)

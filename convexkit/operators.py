@@ -67,10 +67,8 @@ def as_operator(A: Any, n: int | None = None, *, dtype: Any = None) -> LinearOpe
     >>> A @ np.ones(3)
     array([2., 2., 2.])
     """
-    if isinstance(A, SymmetricOperator):
+    if isinstance(A, LinearOperator):
         operator: LinearOperator = A
-    elif isinstance(A, LinearOperator):
-        operator = A
     elif sp.issparse(A):
         operator = aslinearoperator(A.tocsr())
     elif callable(A):

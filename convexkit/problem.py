@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 
 from .errors import ProblemError
 from .quadratic import Quadratic
@@ -64,7 +63,7 @@ class QCQP:
     array([-0.5, -0.5])
     """
 
-    __slots__ = ("objective", "inequalities", "G", "h", "A", "b", "lb", "ub")
+    __slots__ = ("A", "G", "b", "h", "inequalities", "lb", "objective", "ub")
 
     def __init__(self, objective: Quadratic, inequalities: Sequence[Quadratic] = (), *, G: Any = None, h: Any = None,
                  A: Any = None, b: Any = None, lb: Any = None, ub: Any = None):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.linalg import eigh, eigvalsh
+from scipy.linalg import cho_solve, eigh, eigvalsh
 from scipy.linalg.lapack import dpotrf
 from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import LinearOperator
@@ -34,6 +34,7 @@ class FactoredMatrix(SymmetricOperator):
                          matmat=lambda V: factor.T @ (factor @ V) + diag[:, None] * V)
 
     def toarray(self) -> np.ndarray:
+        """The (n, n) matrix, formed."""
         gram = self.factor.T @ self.factor
         dense = gram.toarray() if sp.issparse(gram) else gram
         dense[np.diag_indices_from(dense)] += self.diag
@@ -71,7 +72,7 @@ class Quadratic:
     True
     """
 
-    __slots__ = ("P", "q", "r", "n")
+    __slots__ = ("P", "n", "q", "r")
 
     def __init__(self, P: Any = None, q: Any = None, r: Any = 0.0):
         matrix: Any = None
@@ -286,51 +287,45 @@ def weighted_sum(weights: Sequence[float] | np.ndarray, quadratics: Sequence[Qua
     return Quadratic(total, q, r)
 
 
-# Share of ‖P‖ (and of ‖q‖) below which an eigenvalue (a component of q in the null space) counts as zero.
+# Share of ‖P‖ below which an eigenvalue counts as zero when a quadratic is minimised.
 NULL_SPACE_TOLERANCE = 1e-9
 
 
-def minimum(f: Quadratic, *, null_tol: float = NULL_SPACE_TOLERANCE, q_scale: float = 0.0) -> tuple[float, Any]:
-    """inf over x of a quadratic, and a minimiser (None where the infimum is -inf).
+def minimum(f: Quadratic) -> tuple[float, np.ndarray | None, np.ndarray]:
+    """A minimiser of a quadratic, its value, and the slope that is left where the quadratic is flat.
 
         inf f = r - ½ qᵀP⁺q   if P ⪰ 0 and q ∈ range(P),   else -inf
 
-    Parameters
-    ----------
-    f : Quadratic
-    null_tol : float
-        Eigenvalues below null_tol·‖P‖ count as zero, and so do components of q in that null space up to
-        null_tol·max(‖q‖, q_scale).
-    q_scale : float
-        Size of the terms that were summed to q, so that rounding left over from a sum is judged by them.
+    Returns
+    -------
+    value : float, r - ½qᵀP⁺q; -inf if P is indefinite
+    x : (n,) array, -P⁺q, or None if P is indefinite
+    leftover : (n,) array, the part of q in the null space of P
+        In exact arithmetic anything but zero means inf f = -inf. In floating point the caller, who knows the
+        terms that were summed to q, decides what is rounding.
 
     Notes
     -----
-    One Cholesky factorization where P is clearly definite, else one eigendecomposition. O(n³).
+    One Cholesky factorization where P is clearly definite, else one eigendecomposition, with eigenvalues
+    down to 1e-9·‖P‖ counted as zero. O(n³).
     """
-    negligible = null_tol * max(float(np.linalg.norm(f.q)), q_scale)
+    q = np.asarray(f.q, dtype=np.float64)
     if f.P is None or f.n == 0:
-        return (f.r, np.zeros(f.n)) if np.linalg.norm(f.q) <= negligible or f.n == 0 else (-np.inf, None)
+        return f.r, np.zeros(f.n), q.copy()
     P = f.hessian()
     if not P.any():
-        return minimum(Quadratic(None, f.q, f.r), null_tol=null_tol, q_scale=q_scale)
+        return f.r, np.zeros(f.n), q.copy()
     factor, info = dpotrf(P, lower=1, clean=1)
-    if info == 0:
-        pivots = factor.diagonal()
-        # Pivots bound the condition number from below only, but one this mild has never been far off.
-        if pivots.min() > 1e-5 * pivots.max():
-            from scipy.linalg import cho_solve
-
-            x = -cho_solve((factor, True), f.q)
-            return f.r + 0.5 * float(f.q @ x), x
+    # Pivots bound the condition number from below only, but with a ratio this mild it has never been far off.
+    if info == 0 and factor.diagonal().min() > 1e-3 * factor.diagonal().max():
+        x = -cho_solve((factor, True), q, check_finite=False)
+        return f.r + 0.5 * float(q @ x), x, np.zeros(f.n)
     eigenvalues, vectors = eigh(P)
     size = max(abs(eigenvalues[0]), abs(eigenvalues[-1]))
-    if eigenvalues[0] < -null_tol * size:
-        return -np.inf, None
-    components = vectors.T @ f.q
-    null = eigenvalues <= null_tol * size
-    if np.linalg.norm(components[null]) > negligible:
-        return -np.inf, None
+    if eigenvalues[0] < -NULL_SPACE_TOLERANCE * size:
+        return -np.inf, None, np.zeros(f.n)
+    components = vectors.T @ q
+    null = eigenvalues <= NULL_SPACE_TOLERANCE * size
     kept = components[~null]
     x = -vectors[:, ~null] @ (kept / eigenvalues[~null])
-    return f.r - 0.5 * float(kept @ (kept / eigenvalues[~null])), x
+    return f.r - 0.5 * float(kept @ (kept / eigenvalues[~null])), x, vectors[:, null] @ components[null]

@@ -77,6 +77,11 @@ def error_slope(f: Callable[[np.ndarray], Any], x: Any, model: Quadratic, p: Any
     model : Quadratic in the step
     steps : decreasing positive numbers, the t to try; errors near rounding are left out of the fit
 
+    Raises
+    ------
+    ProblemError
+        If x and p differ in shape, steps are not positive, or f is not finite at one of the points.
+
     Notes
     -----
     Least-squares slope of log error against log t. Nocedal & Wright, section 8.1, on checking derivatives.
@@ -91,10 +96,15 @@ def error_slope(f: Callable[[np.ndarray], Any], x: Any, model: Quadratic, p: Any
     3.0
     """
     x, p, t = as_real_array("x", x), as_real_array("p", p), as_real_array("steps", steps)
+    if x.shape != p.shape:
+        raise ProblemError(f"x has shape {x.shape} but p has shape {p.shape}; they must be equal.")
     if t.ndim != 1 or t.size < 2 or t.min() <= 0:
         raise ProblemError("steps must hold at least two positive numbers.")
-    values = np.array([float(f(x + step * p)) for step in t])
-    errors = np.abs(values - np.array([model(step * p) for step in t]))
+    # tolist() gives Python floats, which leave float32 points float32.
+    values = np.array([float(f(x + step * p)) for step in t.tolist()])
+    errors = np.abs(values - np.array([model(step * p) for step in t.tolist()]))
+    if not np.isfinite(errors).all():
+        raise ProblemError(f"f(x + t·p) is not finite for t = {t[~np.isfinite(errors)][0]:.3g}; try shorter steps.")
     # An error below some tens of units of rounding of the values says nothing about the model.
     floor = 50 * np.finfo(x.dtype).eps * max(np.abs(values).max(), abs(model.r))
     told = errors > floor

@@ -14,7 +14,7 @@ from scipy.sparse.linalg import LinearOperator
 from .conjugate_gradient import CGResult, CGStatus, conjugate_gradient
 from .errors import ProblemError
 from .operators import as_operator
-from .quadratic import Quadratic
+from .quadratic import CONVEXITY_TOLERANCE, Quadratic
 from .validation import as_real_array, as_symmetric, in_range
 
 # A metric given as an array of at most this size is asked for its smallest eigenvalue (a few ms), so that
@@ -119,7 +119,7 @@ def trust_region_step(model: Quadratic, *, radius: float, metric: Any = None, rt
     Raises
     ------
     ProblemError
-        For shapes that do not fit, radius ≤ 0, or a metric together with an operator P.
+        For shapes that do not fit, radius ≤ 0, or a metric or M together with an operator P.
 
     Notes
     -----
@@ -131,8 +131,8 @@ def trust_region_step(model: Quadratic, *, radius: float, metric: Any = None, rt
     >>> import numpy as np, convexkit as ck
     >>> H = np.array([[2.0, 0.0], [0.0, 8.0]])
     >>> step = ck.trust_region_step(ck.Quadratic(None, [2.0, 4.0]), radius=0.2, metric=H)
-    >>> step.p.round(6), round(step.lam, 6), round(0.5 * step.p @ H @ step.p, 6)
-    (array([-0.1, -0.05]), 10.0, 0.02)
+    >>> step.p.round(6), round(step.lam, 6), round(float(0.5 * step.p @ H @ step.p), 6)
+    (array([-0.1 , -0.05]), 10.0, 0.02)
 
     The hard case: a saddle whose gradient misses the negative direction.
 
@@ -149,7 +149,10 @@ def trust_region_step(model: Quadratic, *, radius: float, metric: Any = None, rt
             if metric is not None:
                 raise ProblemError("metric cannot be combined with an operator P yet; give both as arrays, "
                                    "or substitute p = metric^(-1/2)·u so that the metric becomes the identity.")
-            return _truncated(model, radius, rtol, maxiter, M)
+            if M is not None:
+                raise ProblemError("M cannot be combined with an operator P: preconditioned conjugate gradient is "
+                                   "truncated in the norm of M⁻¹, which is not the region that was asked for.")
+            return _truncated(model, radius, rtol, maxiter)
         return _exact(model, radius, metric)
     if metric is None:
         g_norm = float(np.linalg.norm(model.q))
@@ -157,8 +160,9 @@ def trust_region_step(model: Quadratic, *, radius: float, metric: Any = None, rt
             return _zero_step(model, TrustRegionStatus.STATIONARY, "the gradient is zero.")
         lam = g_norm / radius
         p = -model.q / lam
-        return TrustRegionResult(p, lam, model(p), model.r - g_norm * radius, TrustRegionStatus.BOUNDARY, True,
-                                 "steepest descent to the boundary.", 0)
+        value = model(p)
+        return TrustRegionResult(p, lam, value, min(model.r - g_norm * radius, value), TrustRegionStatus.BOUNDARY,
+                                 True, "steepest descent to the boundary.", 0)
     return _linear(model, radius, metric, rtol, maxiter, M, x0, min_eigenvalue)
 
 
@@ -177,7 +181,13 @@ def _linear(model: Quadratic, radius: float, metric: Any, rtol: float, maxiter: 
     if min_eigenvalue is None:
         min_eigenvalue = getattr(H, "min_eigenvalue", None)
         if min_eigenvalue is None and isinstance(metric, np.ndarray) and model.n <= EIGENVALUE_SIZE:
-            min_eigenvalue = float(eigvalsh(as_symmetric("metric", metric), subset_by_index=[0, 0])[0])
+            matrix = as_symmetric("metric", metric)
+            min_eigenvalue = float(eigvalsh(matrix, subset_by_index=[0, 0])[0])
+            # Conjugate gradient may not meet the negative direction; the eigenvalue has already told.
+            if min_eigenvalue < -CONVEXITY_TOLERANCE * float(np.linalg.norm(matrix)):
+                return _zero_step(model, TrustRegionStatus.NUMERICAL_ERROR,
+                                  f"no step: the metric has the eigenvalue {min_eigenvalue:.1e}; it must be positive "
+                                  "definite; damp it with ck.damped.")
     if not g.any():
         return _zero_step(model, TrustRegionStatus.STATIONARY, "the gradient is zero.")
     cg = conjugate_gradient(H, g, x0, rtol=rtol, maxiter=maxiter, M=M)
@@ -199,17 +209,18 @@ def _linear(model: Quadratic, radius: float, metric: Any, rtol: float, maxiter: 
     gHg = max(float(v @ g) + float(v @ residual) + missed, 0.0)
     # The optimal value is -radius·√(gᵀH⁻¹g), which is also the largest value of the dual.
     dual_value = model.r - radius * sqrt(gHg)
-    return TrustRegionResult(p, lam, value, dual_value, TrustRegionStatus.BOUNDARY, True,
+    # Rounding may leave the dual value a few units above the primal one.
+    return TrustRegionResult(p, lam, value, min(dual_value, value), TrustRegionStatus.BOUNDARY, True,
                              f"CG {cg.status} after {cg.nit} iterations; multiplier {lam:.3g}.", cg.nit, cg)
 
 
-def _truncated(model: Quadratic, radius: float, rtol: float, maxiter: int | None, M: Any) -> TrustRegionResult:
+def _truncated(model: Quadratic, radius: float, rtol: float, maxiter: int | None) -> TrustRegionResult:
     if not model.q.any():
         return _zero_step(model, TrustRegionStatus.STATIONARY,
                           "the gradient is zero; truncated CG cannot leave a stationary point.")
-    cg = conjugate_gradient(model.P, -model.q, rtol=rtol, maxiter=maxiter, M=M, radius=radius)
+    cg = conjugate_gradient(model.P, -model.q, rtol=rtol, maxiter=maxiter, radius=radius)
     p = cg.x
-    # residual = -q - Pp; stationarity of the Lagrangian in the direction p: pᵀ(residual - lam·M⁻¹p) = 0
+    # residual = -q - Pp; stationarity of the Lagrangian in the direction p: pᵀ(residual - lam·p) = 0
     outside = cg.status in (CGStatus.BOUNDARY, CGStatus.NONPOSITIVE_CURVATURE)
     lam = max(float(p @ cg.residual_vector), 0.0) / radius**2 if outside else 0.0
     status = TrustRegionStatus.TRUNCATED if outside or not cg.success else TrustRegionStatus.INTERIOR
@@ -233,7 +244,7 @@ def _exact(model: Quadratic, radius: float, metric: Any) -> TrustRegionResult:
                           "no step: the metric is not positive definite; damp it with ck.damped.")
     c = V.T @ model.q
     y, mu, nit, status = _secular(w, c, radius)
-    lam = max(mu - w[0], 0.0) if status is not TrustRegionStatus.INTERIOR else 0.0
+    lam = max(float(mu - w[0]), 0.0) if status is not TrustRegionStatus.INTERIOR else 0.0
     p = V @ y
     # g(lam) = r - ½Σ cᵢ²/(wᵢ + lam) - ½lam·radius², with wᵢ + lam = (wᵢ - w₀) + mu free of cancellation.
     shifted = w if status in (TrustRegionStatus.INTERIOR, TrustRegionStatus.STATIONARY) else (w - w[0]) + mu
@@ -275,7 +286,7 @@ def _secular(w: np.ndarray, c: np.ndarray, radius: float) -> tuple[np.ndarray, f
     # The root is at least where the lowest eigenspace alone fills the region: ‖y‖ ≥ c_low / (δ + mu).
     mu = max(w[0], c_low / radius - float(delta[lowest].max()), 1e-16 * size / radius)
     nit = 0
-    for nit in range(1, 101):
+    for nit in range(1, 101):  # noqa: B007 (it is returned)
         shifted = delta + mu
         y = -c / shifted
         norm = float(np.linalg.norm(y))

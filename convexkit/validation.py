@@ -10,6 +10,7 @@ import scipy.sparse as sp
 from .errors import ProblemError
 
 # |P - Pᵀ| up to this share of max|P| is rounding and is averaged away; beyond it, P was a mistake.
+# In float32 a Gram matrix is off by more than that: there the share is 100 units of rounding.
 ASYMMETRY_TOLERANCE = 1e-10
 
 
@@ -69,7 +70,7 @@ def as_matrix(name: str, value: Any, columns: int | None = None) -> Any:
     else:
         matrix = as_real_array(name, value).astype(np.float64, copy=False)
         if matrix.ndim == 1 and columns is not None and (matrix.size == columns or matrix.size == 0):
-            matrix = matrix.reshape(-1, columns)
+            matrix = matrix.reshape(1 if matrix.size else 0, columns)
         if matrix.ndim != 2:
             raise ProblemError(f"{name} must be a matrix; it has shape {matrix.shape}.")
     if columns is not None and matrix.shape[1] != columns:
@@ -92,7 +93,7 @@ def as_symmetric(name: str, value: Any) -> Any:
     if worst == 0.0:
         return matrix
     scale = abs(matrix).max()
-    if worst > ASYMMETRY_TOLERANCE * scale:
+    if worst > max(ASYMMETRY_TOLERANCE, 100 * np.finfo(matrix.dtype).eps) * scale:
         i, j = np.unravel_index(np.argmax(difference.toarray() if sp.issparse(difference) else difference),
                                 matrix.shape)
         raise ProblemError(

@@ -1,0 +1,81 @@
+"""`python -m convexkit solve FILE.npz`: solve a problem from a file and print the evidence."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+
+from . import __version__, report
+from .errors import ConvexkitError
+from .formats import KEYS, example_problem, read_problem, write_problem
+from .solution import IterationRecord, Status
+from .solver import METHODS, solve
+
+# Exit codes: a script can tell the outcomes apart, and only `optimal` is success.
+EXIT_CODES = {
+    Status.OPTIMAL: 0, Status.OPTIMAL_INACCURATE: 3, Status.INFEASIBLE: 4, Status.UNBOUNDED: 5,
+    Status.ITERATION_LIMIT: 6, Status.TIME_LIMIT: 7, Status.NUMERICAL_ERROR: 8,
+}
+BAD_INPUT = 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m convexkit", description="Convex QCQPs with native quadratics.")
+    parser.add_argument("--version", action="version", version=f"convexkit {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True)
+    keys = "\n".join(f"  {key:4s}{text}" for key, text in KEYS.items())
+    command = commands.add_parser(
+        "solve", help="solve the problem in a .npz file", formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Solve the problem in FILE and print status, value, KKT residuals and time.",
+        epilog=f"keys of FILE:\n{keys}\n\nexit codes: "
+               + ", ".join(f"{code} {status}" for status, code in EXIT_CODES.items()) + f", {BAD_INPUT} bad input")
+    command.add_argument("file", metavar="FILE.npz")
+    command.add_argument("--write-example", action="store_true",
+                         help="write a small example problem to FILE instead of solving; never replaces a file")
+    command.add_argument("--json", action="store_true", help="print one JSON object, with x and all multipliers")
+    command.add_argument("--tol", type=float, default=1e-8, help="relative tolerance (default %(default)g)")
+    command.add_argument("--method", choices=METHODS, default="auto", help="default %(default)s")
+    command.add_argument("--maxiter", type=int, default=100, help="iterations (default %(default)s)")
+    command.add_argument("--time-limit", type=float, metavar="SECONDS", help="stop after this long")
+    command.add_argument("--verbose", action="store_true", help="print one line an iteration, to standard error")
+    return parser
+
+
+def _print_iteration(record: IterationRecord) -> None:
+    print(report.iteration_line(record), file=sys.stderr)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        if options.write_example:
+            if os.path.exists(options.file):
+                print(f"error: {options.file} exists and is left alone; name a new file.", file=sys.stderr)
+                return BAD_INPUT
+            write_problem(options.file, example_problem())
+            print(f"wrote {options.file}; solve it with: python -m convexkit solve {options.file}")
+            return 0
+        problem = read_problem(options.file)
+        if options.verbose:
+            print(report.ITERATION_HEADER, file=sys.stderr)
+        solution = solve(problem, tol=options.tol, method=options.method, maxiter=options.maxiter,
+                         time_limit=options.time_limit, callback=_print_iteration if options.verbose else None)
+    except ConvexkitError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    if options.json:
+        print(json.dumps(report.as_dict(problem, solution), allow_nan=False))
+    else:
+        print(report.summary(problem, solution))
+    return EXIT_CODES[solution.status]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

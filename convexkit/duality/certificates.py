@@ -1,0 +1,146 @@
+"""Proofs that a problem is infeasible or unbounded, checked from the data alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..problem import QCQP
+from ..quadratic import Quadratic, minimum
+from .kkt import kkt_residuals
+from .lagrangian import Lagrangian, slope_terms
+
+# A component of a sum that vanishes up to this share of its terms is rounding: perturbing each coefficient
+# by as much would make it vanish exactly.
+ROUNDING = 1e-8
+# A leftover slope beyond rounding is tolerated only if it cannot matter for points with |xⱼ| up to this.
+RADIUS = 1e8
+
+
+@dataclass(frozen=True)
+class InfeasibilityCertificate:
+    """Multipliers that prove that no point is feasible.
+
+        lam, lam_lb, lam_ub ≥ 0   and   inf over x of  Σ lamᵢfᵢ(x) + nuᵀ(Ax - b) + lam_lbᵀ(lb - x) + lam_ubᵀ(x - ub) > 0
+
+    At a feasible x every term would be ≤ 0.
+
+    Attributes
+    ----------
+    lam, nu, lam_lb, lam_ub : arrays, ordered as in `QCQP`
+
+    Notes
+    -----
+    Boyd & Vandenberghe, section 5.8: the weak alternative.
+
+    Examples
+    --------
+    >>> import convexkit as ck
+    >>> problem = ck.lp([0.0], G=[[1.0], [-1.0]], h=[1.0, -2.0])      # x ≤ 1 and x ≥ 2
+    >>> certificate = ck.solve(problem).certificate
+    >>> certificate.verify(problem), certificate.margin(problem) > 0
+    (True, True)
+    """
+
+    lam: np.ndarray
+    nu: np.ndarray
+    lam_lb: np.ndarray
+    lam_ub: np.ndarray
+
+    def margin(self, problem: QCQP) -> float:
+        """The infimum above, or -inf if the multipliers prove nothing about points with |xⱼ| ≤ 1e8."""
+        every = (self.lam, self.nu, self.lam_lb, self.lam_ub)
+        if not all(np.isfinite(v).all() for v in every) or min(v.min(initial=0.0) for v in every[0::2]) < 0 \
+                or self.lam_ub.min(initial=0.0) < 0:
+            return -np.inf
+        feasibility = QCQP(Quadratic(None, np.zeros(problem.n)), problem.inequalities, G=problem.G, h=problem.h,
+                           A=problem.A, b=problem.b, lb=problem.lb, ub=problem.ub)
+        combined = Lagrangian(feasibility).at(*every)
+        if combined.r == -np.inf:
+            return -np.inf
+        value, x, leftover = minimum(combined)
+        if x is None:
+            return -np.inf
+        beyond = np.abs(leftover)
+        beyond[beyond <= ROUNDING * slope_terms(feasibility, *every)] = 0.0
+        margin = value - RADIUS * float(beyond.sum())
+        # The constants that were summed to `value`, whose rounding a proof has to exceed.
+        quadratics = len(problem.inequalities)
+        constants = sum(w * abs(f.r) for w, f in zip(self.lam, problem.inequalities, strict=False))
+        for weights, limits in ((self.lam[quadratics:], problem.h), (self.nu, problem.b),
+                                (self.lam_lb, problem.lb), (self.lam_ub, problem.ub)):
+            used = weights != 0
+            constants += float(np.abs(weights[used]) @ np.abs(limits[used]))
+        return margin if margin > 1e-12 * constants else -np.inf
+
+    def verify(self, problem: QCQP) -> bool:
+        """Whether the multipliers prove `problem` infeasible. One factorization."""
+        return self.margin(problem) > 0
+
+
+@dataclass(frozen=True)
+class UnboundednessCertificate:
+    """A feasible point and a direction along which the objective falls without end.
+
+        P₀d = 0,  q₀ᵀd < 0;   Pᵢd = 0,  qᵢᵀd ≤ 0;   Gd ≤ 0;   Ad = 0;   dⱼ ≥ 0 at a lower, ≤ 0 at an upper bound
+
+    Attributes
+    ----------
+    x : (n,) array, a feasible point
+    direction : (n,) array, d, with largest entry 1 in magnitude
+
+    Examples
+    --------
+    >>> import convexkit as ck
+    >>> problem = ck.lp([-1.0], lb=0.0)                                # maximise x over x ≥ 0
+    >>> certificate = ck.solve(problem).certificate
+    >>> certificate.verify(problem), certificate.direction
+    (True, array([1.]))
+    """
+
+    x: np.ndarray
+    direction: np.ndarray
+
+    def falls(self, problem: QCQP) -> bool:
+        """Whether d is a direction of recession of `problem` along which f₀ falls, whatever x is.
+
+        Sums that should vanish may be off by rounding (1e-8 of their terms).
+        """
+        d = self.direction
+        ad = np.abs(d)
+        largest = float(ad.max(initial=0.0))
+        if not np.isfinite(d).all() or largest == 0:
+            return False
+        for f in (problem.objective, *problem.inequalities):
+            # dᵀPd = 0, judged against the curvature along the axes that d uses.
+            if f.P is not None and float(d @ f.hessp(d)) > ROUNDING**2 * _curvature(f, ad):
+                return False
+        finite = np.isfinite(problem.h)
+        G = problem.G[finite] if not finite.all() else problem.G
+        linear = [(float(f.q @ d), float(np.abs(f.q) @ ad)) for f in problem.inequalities]
+        if any(rate > ROUNDING * size for rate, size in linear):
+            return False
+        if (G @ d > ROUNDING * (abs(G) @ ad)).any() or (np.abs(problem.A @ d) > ROUNDING * (abs(problem.A) @ ad)).any():
+            return False
+        if (d[np.isfinite(problem.lb)] < 0).any() or (d[np.isfinite(problem.ub)] > 0).any():
+            return False
+        return self.rate(problem) < -1e-6 * float(np.abs(problem.objective.q) @ ad)
+
+    def rate(self, problem: QCQP) -> float:
+        """q₀ᵀd, by how much the objective changes for each unit along d."""
+        return float(problem.objective.q @ self.direction)
+
+    def verify(self, problem: QCQP) -> bool:
+        """Whether (x, d) proves `problem` unbounded below. Two products with each P."""
+        return self.falls(problem) and bool(np.isfinite(self.x).all()) \
+            and kkt_residuals(problem, self.x).primal <= 1e-6
+
+
+def _curvature(f: Quadratic, ad: np.ndarray) -> float:
+    """Σ |Pⱼⱼ|dⱼ², with the largest entry of P where no diagonal is at hand."""
+    if f.structure in ("dense", "sparse"):
+        return float(np.abs(f.P.diagonal()) @ ad**2)
+    if f.structure == "factored":
+        return float(np.sum((abs(f.P.factor) @ ad) ** 2) + np.abs(f.P.diag) @ ad**2)
+    return float(np.linalg.norm(f.hessp(ad))) * float(np.linalg.norm(ad))

@@ -1,0 +1,190 @@
+"""The Lagrangian of a QCQP and its dual function, as objects to evaluate."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy.optimize import minimize as scipy_minimize
+
+from ..errors import ProblemError
+from ..problem import QCQP
+from ..quadratic import Quadratic, minimum, weighted_sum
+from ..validation import as_vector
+
+# A multiplier down to -SIGN_TOLERANCE·max|lam| is rounding of zero and is read as zero.
+SIGN_TOLERANCE = 1e-9
+# A component of the slope is rounding if it is below this share of the terms that were summed to it.
+SLOPE_TOLERANCE = 1e-7
+
+
+def multipliers(problem: QCQP, lam: Any = None, nu: Any = None, lam_lb: Any = None,
+                lam_ub: Any = None) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """All multipliers as vectors of the right lengths; None stands for zeros. Raises ProblemError."""
+    def vector(name: str, value: Any, size: int, rows: str) -> np.ndarray:
+        if value is None:
+            return np.zeros(size)
+        array = as_vector(name, value)
+        if array.size != size:
+            raise ProblemError(f"{name} has length {array.size}; expected {size}: {rows}.")
+        return array
+
+    quadratics, linear = len(problem.inequalities), problem.h.size
+    return (vector("lam", lam, problem.m, f"{quadratics} quadratic inequalities, then {linear} rows of G"),
+            vector("nu", nu, problem.p, "one for each row of A"),
+            vector("lam_lb", lam_lb, problem.n, "one for each variable"),
+            vector("lam_ub", lam_ub, problem.n, "one for each variable"))
+
+
+class Lagrangian:
+    """L(x, lam, nu) = f₀(x) + Σ lamᵢfᵢ(x) + nuᵀ(Ax - b) + lam_lbᵀ(lb - x) + lam_ubᵀ(x - ub).
+
+    `lam` holds the quadratic inequalities first, then the rows of G. The bounds may have multipliers of
+    their own or, in `dual_function`, be kept as the domain of x.
+
+    Parameters
+    ----------
+    problem : QCQP, convex or not
+
+    Notes
+    -----
+    Boyd & Vandenberghe, sections 5.1.1 and 5.1.2.
+
+    Examples
+    --------
+    Minimise x² + 1 subject to (x - 2)(x - 4) ≤ 0 (Boyd & Vandenberghe, exercise 5.1):
+
+    >>> import convexkit as ck
+    >>> problem = ck.QCQP(ck.Quadratic([[2.0]], [0.0], 1.0), [ck.Quadratic([[2.0]], [-6.0], 8.0)])
+    >>> L = ck.Lagrangian(problem)
+    >>> L.value([2.0], [2.0]), L.gradient([2.0], [2.0])
+    (5.0, array([0.]))
+    >>> round(L.dual_function([2.0]), 9), L.dual_function([0.0])
+    (5.0, 1.0)
+    """
+
+    __slots__ = ("problem",)
+
+    def __init__(self, problem: QCQP):
+        if not isinstance(problem, QCQP):
+            raise ProblemError(f"problem must be a QCQP; got {type(problem).__name__}.")
+        self.problem = problem
+
+    def at(self, lam: Any = None, nu: Any = None, lam_lb: Any = None, lam_ub: Any = None) -> Quadratic:
+        """L(·, lam, nu) as a `Quadratic` in x. Cost: one weighted sum of the data.
+
+        Its constant is -inf where a positive multiplier meets an infinite right-hand side.
+        """
+        pr = self.problem
+        lam, nu, lam_lb, lam_ub = multipliers(pr, lam, nu, lam_lb, lam_ub)
+        quadratics = len(pr.inequalities)
+        total = weighted_sum(np.concatenate(([1.0], lam[:quadratics])), (pr.objective, *pr.inequalities))
+        rows = lam[quadratics:]
+        q = total.q + pr.G.T @ rows + pr.A.T @ nu - lam_lb + lam_ub
+        constant = total.r - _finite_dot(rows, pr.h) - float(nu @ pr.b) + _finite_dot(lam_lb, pr.lb) \
+            - _finite_dot(lam_ub, pr.ub)
+        result = Quadratic(total.P, q, 0.0)
+        result.r = constant  # may be -inf, which the constructor refuses in data
+        return result
+
+    def value(self, x: Any, lam: Any = None, nu: Any = None, lam_lb: Any = None, lam_ub: Any = None) -> float:
+        """L(x, lam, nu), at any point and for multipliers of any sign."""
+        return self.at(lam, nu, lam_lb, lam_ub).value(x)
+
+    __call__ = value
+
+    def gradient(self, x: Any, lam: Any = None, nu: Any = None, lam_lb: Any = None,
+                 lam_ub: Any = None) -> np.ndarray:
+        """∇ₓL(x, lam, nu), zero at a minimiser."""
+        return self.at(lam, nu, lam_lb, lam_ub).gradient(x)
+
+    def dual_function(self, lam: Any = None, nu: Any = None, lam_lb: Any = None, lam_ub: Any = None) -> float:
+        """g(lam, nu) = inf over x of L(x, lam, nu): never above the optimal value.
+
+        Parameters
+        ----------
+        lam, nu : (m,) and (p,) arrays
+        lam_lb, lam_ub : (n,) arrays, optional
+            If both are omitted, the bounds are the domain over which the infimum is taken, which is the best
+            that any bound multipliers could do.
+
+        Returns
+        -------
+        float
+            -inf outside the domain of g: a negative multiplier, a P(lam) that is not positive semidefinite,
+            a slope in a direction in which P(lam) is flat, or weight on an infinite right-hand side.
+
+        Notes
+        -----
+        One factorization of P(lam) = P₀ + Σ lamᵢPᵢ. With bounds as the domain, a box-constrained quadratic
+        is minimised approximately and the bound multipliers read off it: the result is a true bound still.
+        """
+        return self._infimum(lam, nu, lam_lb, lam_ub)[0]
+
+    def minimizer(self, lam: Any = None, nu: Any = None, lam_lb: Any = None,
+                  lam_ub: Any = None) -> np.ndarray | None:
+        """The x that attains `dual_function`, one of them if there are several, None if there is none."""
+        return self._infimum(lam, nu, lam_lb, lam_ub)[1]
+
+    def _infimum(self, lam: Any, nu: Any, lam_lb: Any, lam_ub: Any) -> tuple[float, np.ndarray | None]:
+        pr = self.problem
+        over_box = lam_lb is None and lam_ub is None
+        every = multipliers(pr, lam, nu, lam_lb, lam_ub)
+        largest = max((float(np.abs(v).max(initial=0.0)) for v in every), default=0.0)
+        for i in (0, 2, 3):
+            if (every[i] < -SIGN_TOLERANCE * largest).any():
+                return -np.inf, None
+        lam, lam_lb, lam_ub = (np.maximum(every[i], 0.0) for i in (0, 2, 3))
+        nu = every[1]
+        if over_box and (np.isfinite(pr.lb) | np.isfinite(pr.ub)).any():
+            lam_lb, lam_ub = _bound_multipliers(self.at(lam, nu), pr.lb, pr.ub)
+        function = self.at(lam, nu, lam_lb, lam_ub)
+        if function.r == -np.inf:
+            return -np.inf, None
+        value, x, leftover = minimum(function)
+        if x is None:
+            return -np.inf, None
+        terms = slope_terms(pr, lam, nu, lam_lb, lam_ub)
+        if (np.abs(leftover) > SLOPE_TOLERANCE * np.maximum(terms, terms.max(initial=0.0) * SLOPE_TOLERANCE)).any():
+            return -np.inf, None
+        return value, x
+
+
+def _finite_dot(weights: np.ndarray, limits: np.ndarray) -> float:
+    """Σ weights·limits with 0·inf = 0."""
+    used = weights != 0
+    return float(weights[used] @ limits[used])
+
+
+def slope_terms(problem: QCQP, lam: np.ndarray, nu: np.ndarray, lam_lb: np.ndarray, lam_ub: np.ndarray,
+                *, objective: float = 1.0) -> np.ndarray:
+    """(n,) array Σ |term| of the slope of L at x = 0: what its rounding errors are proportional to."""
+    quadratics = len(problem.inequalities)
+    total = objective * np.abs(problem.objective.q) + lam_lb + lam_ub
+    for weight, f in zip(lam[:quadratics], problem.inequalities, strict=True):
+        total = total + weight * np.abs(f.q)
+    return total + abs(problem.G).T @ lam[quadratics:] + abs(problem.A).T @ np.abs(nu)
+
+
+def _bound_multipliers(f: Quadratic, lb: np.ndarray, ub: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Multipliers of the bounds at (nearly) the minimiser of f over the box: its slope, split by sign."""
+    low, high = np.isfinite(lb), np.isfinite(ub)
+    if f.P is None or not f.hessian().any():
+        slope = f.q
+    else:
+        start = np.clip(np.zeros(f.n), lb, ub)
+        found = scipy_minimize(f.value, start, jac=f.gradient, bounds=list(zip(lb, ub, strict=True)),
+                               method="L-BFGS-B", options={"maxiter": 500, "ftol": 1e-15, "gtol": 1e-12})
+        x = found.x
+        slope = f.gradient(x)
+        # Variables strictly inside have slope zero; solve for that exactly, and keep it if it stays inside.
+        free = (x > lb) & (x < ub)
+        if free.any():
+            reduced = Quadratic(f.hessian()[np.ix_(free, free)], slope[free])
+            _, step, leftover = minimum(reduced)
+            if step is not None and not leftover.any():
+                moved = x.copy()
+                moved[free] += step
+                if (moved >= lb).all() and (moved <= ub).all():
+                    slope = f.gradient(moved)
+    return np.where(low, np.maximum(slope, 0.0), 0.0), np.where(high, np.maximum(-slope, 0.0), 0.0)

@@ -1,0 +1,145 @@
+"""The problem as the iteration sees it: curved rows, linear rows, bounds, equalities, in one scaled order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..problem import QCQP
+from ..quadratic import Quadratic
+from .scaling import Scaling, equilibrate
+
+
+def _dense(matrix: Any) -> np.ndarray:
+    return matrix.toarray() if hasattr(matrix, "toarray") else np.asarray(matrix)
+
+
+@dataclass(frozen=True)
+class Multipliers:
+    """A primal-dual point in the user's units and order."""
+
+    x: np.ndarray
+    lam: np.ndarray
+    nu: np.ndarray
+    lam_lb: np.ndarray
+    lam_ub: np.ndarray
+
+
+class Form:
+    """Dense data of a QCQP in the order: curved inequalities, linear inequalities, lower bounds, upper bounds.
+
+    Affine members of `problem.inequalities` join the linear rows, rows with h = +inf are left out, and a
+    variable with lb = ub becomes an equality. The P's are stacked once, unscaled: Newton steps do not depend
+    on the units of x, so scaling enters through the rows only (see `scaling`).
+
+    Attributes
+    ----------
+    P : (k, n, n) array, the nonzero P's, the objective's first if it has one (`curved_objective`)
+    q0, c : the objective's linear term and scale
+    rows : (mq + ml, n) array, scaled; the first mq are overwritten by the iteration
+    q, r : the curved rows' linear and constant terms, scaled; r covers the linear rows too
+    d : (mq,) array, scales of the curved rows
+    low, high : indices of the bounded variables, d_low, d_high their scales
+    A, b : scaled equalities
+    """
+
+    def __init__(self, problem: QCQP, passes: int):
+        n = problem.n
+        self.n = n
+        objective = problem.objective
+        curved: list[int] = []
+        linear: list[int] = []
+        for i, f in enumerate(problem.inequalities):
+            (linear if _is_flat(f) else curved).append(i)
+        self._curved, self._affine = np.array(curved, dtype=int), np.array(linear, dtype=int)
+        self._finite_h = np.flatnonzero(np.isfinite(problem.h))
+        self._quadratics, self._m = len(problem.inequalities), problem.m
+        self.curved_objective = not _is_flat(objective)
+        matrices = [objective.hessian()] if self.curved_objective else []
+        matrices += [problem.inequalities[i].hessian() for i in curved]
+        self.P = np.empty((len(matrices), n, n))
+        for k, matrix in enumerate(matrices):
+            self.P[k] = matrix
+        self.q0 = np.asarray(objective.q, dtype=np.float64)
+        affine = [problem.inequalities[i] for i in linear]
+        q = np.array([problem.inequalities[i].q for i in curved]).reshape(-1, n)
+        G = _dense(problem.G)
+        linear_rows = np.concatenate([np.array([f.q for f in affine]).reshape(-1, n), G[self._finite_h]
+                                      if self._finite_h.size < problem.h.size else G])
+        r = np.concatenate([np.array([problem.inequalities[i].r for i in curved + linear]), -problem.h[self._finite_h]])
+        fixed = problem.lb == problem.ub
+        self._fixed = np.flatnonzero(fixed)
+        self.low = np.flatnonzero(np.isfinite(problem.lb) & ~fixed)
+        self.high = np.flatnonzero(np.isfinite(problem.ub) & ~fixed)
+        A, b = _dense(problem.A), problem.b
+        if self._fixed.size:
+            A = np.concatenate([A, np.eye(n)[self._fixed]])
+            b = np.concatenate([b, problem.lb[self._fixed]])
+
+        self.mq, self.ml = len(curved), linear_rows.shape[0]
+        self.scaling: Scaling = equilibrate(
+            self.P.diagonal(axis1=1, axis2=2), self.curved_objective, self.q0, np.concatenate([q, linear_rows]), r,
+            A, b, problem.lb[self.low], self.low, problem.ub[self.high], self.high, passes)
+        scale = self.scaling
+        self.c = scale.objective
+        self.d = scale.rows[:self.mq]
+        self.q = q * self.d[:, None]
+        self.r = r * scale.rows
+        self.rows = np.concatenate([self.q, linear_rows * scale.rows[self.mq:, None]])
+        self.d_low, self.d_high = 1.0 / scale.columns[self.low], 1.0 / scale.columns[self.high]
+        # Constant terms of all rows: τ·constants + rows·x + s = 0 for the rows that are not curved.
+        self.constants = np.concatenate([self.r, problem.lb[self.low] * self.d_low,
+                                         -problem.ub[self.high] * self.d_high])
+        self.A = A * scale.equalities[:, None]
+        self.b = b * scale.equalities
+        self.m = self.constants.size
+        self.p = self.b.size
+
+    def times(self, J: np.ndarray, v: np.ndarray) -> np.ndarray:
+        """All m rows times v: [J v; -d_low·v; d_high·v]. v may have several columns."""
+        low, high = v[self.low], v[self.high]
+        if v.ndim == 1:
+            return np.concatenate([J @ v, -self.d_low * low, self.d_high * high])
+        return np.concatenate([J @ v, -self.d_low[:, None] * low, self.d_high[:, None] * high])
+
+    def transposed(self, J: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Σ yᵢ·rowᵢ over all m rows."""
+        split = J.shape[0]
+        out = J.T @ y[:split]
+        middle = split + self.low.size
+        if self.low.size:
+            out[self.low] -= self.d_low * y[split:middle]
+        if self.high.size:
+            out[self.high] += self.d_high * y[middle:]
+        return out
+
+    def unscale(self, x: np.ndarray, lam: np.ndarray, nu: np.ndarray, divisor: float) -> Multipliers:
+        """The point (x, lam, nu)/divisor in the user's units and order."""
+        rows = self.mq + self.ml
+        out = np.zeros(self._m)
+        scaled = lam[:rows] * self.scaling.rows / (self.c * divisor)
+        affine = self.mq + self._affine.size
+        out[self._curved] = scaled[:self.mq]
+        out[self._affine] = scaled[self.mq:affine]
+        out[self._quadratics + self._finite_h] = scaled[affine:]
+        lam_lb, lam_ub = np.zeros(self.n), np.zeros(self.n)
+        middle = rows + self.low.size
+        lam_lb[self.low] = lam[rows:middle] * self.d_low / (self.c * divisor)
+        lam_ub[self.high] = lam[middle:] * self.d_high / (self.c * divisor)
+        every = nu * self.scaling.equalities / (self.c * divisor)
+        own = self.p - self._fixed.size
+        # The multiplier of x_j = lb_j = ub_j goes to the bound that it pushes against.
+        lam_lb[self._fixed] = np.maximum(-every[own:], 0.0)
+        lam_ub[self._fixed] = np.maximum(every[own:], 0.0)
+        return Multipliers(x / divisor, out, every[:own], lam_lb, lam_ub)
+
+
+def _is_flat(f: Quadratic) -> bool:
+    """Whether f has no quadratic term, or one that is zero."""
+    if f.P is None:
+        return True
+    if isinstance(f.P, np.ndarray):
+        return not f.P.any()
+    return f.structure == "sparse" and f.P.count_nonzero() == 0

@@ -1,0 +1,33 @@
+"""The numbers that steer the interior-point iteration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Tolerance, limits, and constants of the iteration; `solve` fills in the first three."""
+
+    tol: float = 1e-8
+    maxiter: int = 100
+    time_limit: float = np.inf
+    # Share of the way to the boundary that a step may go; Mehrotra's 0.99 to 0.9995 all work.
+    step_fraction: float = 0.99
+    # Smallest centring; 0 would aim at the boundary itself.
+    smallest_sigma: float = 1e-10
+    # How many times further than at the start the residuals may lag behind complementarity.
+    largest_lag: float = 10.0
+    # Steps below short_step, short_steps running, are no progress; below shortest_step nothing is tried.
+    short_step: float = 1e-4
+    short_steps: int = 5
+    shortest_step: float = 1e-10
+    # Accuracy at which a point that cannot be improved still counts as optimal_inaccurate.
+    loose_tol: float = 1e-5
+    # Equilibration passes; each brings row and column sizes to within a square root of 1.
+    scaling_passes: int = 8
+    # Relative residual above which a solution of the KKT system is refined, and how often at most.
+    refine_above: float = 1e-13
+    refinements: int = 3

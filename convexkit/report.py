@@ -1,0 +1,134 @@
+"""Solutions as text, as JSON-ready data, and as a picture of the iterations."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .errors import MissingDependencyError, ProblemError
+from .problem import QCQP
+from .solution import IterationRecord, Solution
+
+ITERATION_HEADER = "iter        value   dual value   primal     dual      gap    step      tau    kappa   seconds"
+
+
+def iteration_line(record: IterationRecord) -> str:
+    """One iteration as a line under `ITERATION_HEADER`.
+
+    Examples
+    --------
+    >>> import convexkit as ck
+    >>> records = []
+    >>> _ = ck.solve(ck.lp([1.0], lb=0.0, ub=1.0), callback=records.append)
+    >>> print(ck.report.iteration_line(records[0])[:18])
+       0  0.000000e+00
+    """
+    r = record
+    return (f"{r.iteration:4d} {r.value:13.6e} {r.dual_value:12.5e} {r.primal:8.1e} {r.dual:8.1e} {r.gap:8.1e} "
+            f"{r.step:7.4f} {r.tau:8.1e} {r.kappa:8.1e} {r.seconds:9.4f}")
+
+
+def summary(problem: QCQP, solution: Solution) -> str:
+    """Status, value, evidence and time as a few lines of text.
+
+    Examples
+    --------
+    >>> import convexkit as ck
+    >>> problem = ck.lp([1.0], lb=2.0, ub=3.0)
+    >>> print(ck.report.summary(problem, ck.solve(problem)).splitlines()[0])
+    status          optimal
+    """
+    lines = [f"status          {solution.status}", f"problem         {problem!r}"]
+    residuals = solution.residuals
+    if residuals is not None:
+        lines += [
+            f"value           {solution.value:.10g}",
+            f"dual value      {solution.dual_value:.10g}",
+            f"gap             {residuals.gap:.1e} (relative)",
+            f"stationarity    {residuals.stationarity:.1e}",
+            f"primal          {residuals.primal:.1e}" + (f"   ({residuals.where})" if residuals.where else ""),
+            f"dual            {residuals.dual:.1e}",
+            f"complementarity {residuals.complementarity:.1e}",
+        ]
+    elif solution.certificate is not None:
+        verified = "verifies" if solution.certificate.verify(problem) else "does NOT verify"
+        lines += [f"value           {solution.value:g}", f"certificate     {verified} on the data as given"]
+    return "\n".join([*lines, f"iterations      {solution.nit}", f"seconds         {solution.seconds:.4f}",
+                      f"message         {solution.message}"])
+
+
+def _plain(value: Any) -> Any:
+    """Arrays as lists and numbers that JSON does not have (NaN, inf) as None."""
+    if isinstance(value, np.ndarray):
+        return [_plain(float(v)) for v in value]
+    if isinstance(value, (float, np.floating)):
+        return float(value) if np.isfinite(value) else None
+    return value
+
+
+def as_dict(problem: QCQP, solution: Solution) -> dict[str, Any]:
+    """A solution as data for JSON: what `python -m convexkit solve --json` prints.
+
+    Examples
+    --------
+    >>> import convexkit as ck
+    >>> problem = ck.lp([1.0], lb=2.0, ub=3.0)
+    >>> sorted(ck.report.as_dict(problem, ck.solve(problem)))[:4]
+    ['certificate', 'dual_value', 'lam', 'lam_lb']
+    """
+    out: dict[str, Any] = {"status": str(solution.status), "success": solution.success, "message": solution.message}
+    for name in ("value", "dual_value", "x", "lam", "nu", "lam_lb", "lam_ub", "nit", "seconds"):
+        out[name] = _plain(getattr(solution, name))
+    residuals = solution.residuals
+    out["residuals"] = None if residuals is None else {
+        name: _plain(getattr(residuals, name))
+        for name in ("stationarity", "primal", "dual", "complementarity", "gap", "where")}
+    certificate = solution.certificate
+    out["certificate"] = None if certificate is None else {
+        "kind": type(certificate).__name__, "verified": bool(certificate.verify(problem)),
+        **{name: _plain(value) for name, value in vars(certificate).items()}}
+    return out
+
+
+def plot_iterations(records: Sequence[IterationRecord], path: str | os.PathLike) -> None:
+    """Draw residuals and gap against iterations, on a logarithmic scale, into a picture file.
+
+    Raises
+    ------
+    ProblemError
+        If there are no records.
+    MissingDependencyError
+        If matplotlib is not installed.
+
+    Examples
+    --------
+    >>> import os, tempfile, convexkit as ck
+    >>> records = []
+    >>> _ = ck.solve(ck.example_problem(), callback=records.append)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     ck.report.plot_iterations(records, os.path.join(folder, "iterations.png"))
+    ...     os.listdir(folder)
+    ['iterations.png']
+    """
+    if not records:
+        raise ProblemError("records is empty; collect them with solve(..., callback=records.append).")
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise MissingDependencyError(
+            "matplotlib is not installed; install it with: pip install 'convexkit[plot]'") from None
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.add_subplot()
+    for name in ("primal", "dual", "gap"):
+        # An exact zero has no logarithm; it is drawn at the smallest positive float that is worth seeing.
+        axes.semilogy([r.iteration for r in records], [max(getattr(r, name), 1e-17) for r in records], marker="o",
+                      markersize=3, label=f"{name} residual" if name != "gap" else "duality gap")
+    axes.set_xlabel("iteration")
+    axes.set_ylabel("relative to the data")
+    axes.set_title("Interior-point iterations")
+    axes.grid(True, which="major", alpha=0.3)
+    axes.legend()
+    figure.savefig(path, dpi=120)

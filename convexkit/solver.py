@@ -1,0 +1,158 @@
+"""The front door: check convexity, choose a method, and certify what comes back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .duality import InfeasibilityCertificate, UnboundednessCertificate, kkt_residuals
+from .errors import NotConvexError, ProblemError
+from .interior_point import Multipliers, Outcome, Settings, run
+from .problem import QCQP
+from .quadratic import Quadratic
+from .solution import IterationRecord, Solution, Status
+from .validation import as_count, in_range
+
+METHODS = ("auto", "interior-point")
+
+
+def solve(problem: QCQP, *, tol: float = 1e-8, method: str = "auto", maxiter: int = 100,
+          time_limit: float | None = None, callback: Callable[[IterationRecord], Any] | None = None) -> Solution:
+    """Solve a convex QCQP to a certified answer.
+
+    Parameters
+    ----------
+    problem : QCQP
+    tol : float in [1e-12, 1e-2]
+        Bound on the relative KKT residuals and gap of an `optimal` answer, on the data as given.
+    method : "auto" or "interior-point"
+    maxiter : int ≥ 1, iterations
+    time_limit : float > 0, optional, seconds of wall time
+    callback : callable(IterationRecord), optional, called once an iteration
+
+    Returns
+    -------
+    Solution
+        `optimal`, `infeasible` or `unbounded` with evidence that has been checked on the user's data;
+        `optimal_inaccurate` if residuals stop between tol and 1e-5; else the reason for stopping, with the
+        best point found.
+
+    Raises
+    ------
+    NotConvexError
+        If a P has an eigenvalue below -1e-12·‖P‖; names the row and the eigenvalue.
+    ProblemError
+        If an option is out of range.
+
+    Notes
+    -----
+    Homogeneous interior-point method, 8 to 15 iterations as a rule, each with one n×n Cholesky
+    factorization. The convexity check costs one more for each P.
+
+    Examples
+    --------
+    >>> import numpy as np, convexkit as ck
+    >>> problem = ck.QCQP(ck.Quadratic(np.eye(2), [-3.0, -4.0]), [ck.Quadratic(2 * np.eye(2), [0, 0], -1.0)])
+    >>> solution = ck.solve(problem)
+    >>> solution.status.value, solution.x.round(6), solution.lam.round(6)
+    ('optimal', array([0.6, 0.8]), array([2.]))
+    """
+    start = time.perf_counter()
+    if not isinstance(problem, QCQP):
+        raise ProblemError(f"problem must be a QCQP; got {type(problem).__name__}. A cvxpy problem goes through "
+                           "convexkit.cvxpy_bridge.from_cvxpy.")
+    if method not in METHODS:
+        raise ProblemError(f"method = {method!r} is not known; choose one of {', '.join(map(repr, METHODS))}.")
+    settings = Settings(
+        tol=in_range("tol", tol, 1e-12, 1e-2, low_open=False, high_open=False),
+        maxiter=as_count("maxiter", maxiter, minimum=1),
+        time_limit=np.inf if time_limit is None else in_range("time_limit", time_limit, 0.0, np.inf, high_open=False),
+    )
+    _require_convex(problem)
+    outcome = run(problem, settings, callback)
+    if outcome.kind == "infeasible":
+        return _infeasible(problem, outcome.certificate, outcome.nit, outcome.backend, start)
+    if outcome.kind == "unbounded":
+        return _unbounded(problem, outcome, settings, start)
+    return _judged(problem, outcome.point, outcome, settings, start)
+
+
+def _require_convex(problem: QCQP) -> None:
+    for i, f in enumerate((problem.objective, *problem.inequalities)):
+        if not f.is_convex():
+            name = "objective.P" if i == 0 else f"inequalities[{i - 1}].P"
+            raise NotConvexError(
+                f"{name} is not positive semidefinite: smallest eigenvalue {f.smallest_eigenvalue():.1e}. "
+                "A convex solver needs P ⪰ 0; for one quadratic constraint see trust_region_step.")
+
+
+def _solution(problem: QCQP, status: Status, message: str, point: Multipliers, value: float, dual_value: float,
+              residuals: Any, certificate: Any, nit: int, start: float) -> Solution:
+    return Solution(status, message, point.x, point.lam, point.nu, point.lam_lb, point.lam_ub, value, dual_value,
+                    residuals, certificate, nit, time.perf_counter() - start)
+
+
+def _nothing(problem: QCQP) -> Multipliers:
+    """No point: NaN everywhere, in the right shapes."""
+    return Multipliers(np.full(problem.n, np.nan), np.full(problem.m, np.nan), np.full(problem.p, np.nan),
+                       np.full(problem.n, np.nan), np.full(problem.n, np.nan))
+
+
+def _infeasible(problem: QCQP, certificate: InfeasibilityCertificate | None, nit: int, backend: str,
+                start: float) -> Solution:
+    assert certificate is not None
+    point = Multipliers(np.full(problem.n, np.nan), certificate.lam, certificate.nu, certificate.lam_lb,
+                        certificate.lam_ub)
+    return _solution(problem, Status.INFEASIBLE,
+                     f"no point satisfies all constraints: the certificate's margin is "
+                     f"{certificate.margin(problem):.3g} ({nit} iterations, {backend}).",
+                     point, np.inf, np.inf, None, certificate, nit, start)
+
+
+def _unbounded(problem: QCQP, outcome: Outcome, settings: Settings, start: float) -> Solution:
+    """A falling direction proves unboundedness only from a feasible point; look for one."""
+    assert outcome.direction is not None
+    feasibility = QCQP(Quadratic(None, np.zeros(problem.n)), problem.inequalities, G=problem.G, h=problem.h,
+                       A=problem.A, b=problem.b, lb=problem.lb, ub=problem.ub)
+    found = run(feasibility, settings)
+    nit = outcome.nit + found.nit
+    if found.kind == "infeasible":
+        return _infeasible(problem, found.certificate, nit, outcome.backend, start)
+    certificate = UnboundednessCertificate(found.point.x, outcome.direction)
+    if certificate.verify(problem):
+        return _solution(problem, Status.UNBOUNDED,
+                         f"the objective falls without end along the certificate's direction "
+                         f"({nit} iterations, {outcome.backend}).",
+                         _nothing(problem), -np.inf, -np.inf, None, certificate, nit, start)
+    residuals = kkt_residuals(problem, found.point.x)
+    return _solution(problem, Status.NUMERICAL_ERROR,
+                     "the objective falls without end along a direction, but no feasible point was found to start "
+                     f"from (primal residual {residuals.primal:.1e}: {residuals.where}).",
+                     found.point, residuals.value, -np.inf, residuals, None, nit, start)
+
+
+def _judged(problem: QCQP, point: Multipliers, outcome: Outcome, settings: Settings, start: float) -> Solution:
+    """The status that the residuals of the best point allow, whatever the iteration thought of it."""
+    residuals = kkt_residuals(problem, point.x, point.lam, point.nu, point.lam_lb, point.lam_ub)
+    error = residuals.max()
+    figures = (f"stationarity {residuals.stationarity:.1e}, primal {residuals.primal:.1e}, complementarity "
+               f"{residuals.complementarity:.1e}, gap {residuals.gap:.1e} after {outcome.nit} iterations, "
+               f"{outcome.backend}")
+    if error <= settings.tol:
+        status, message = Status.OPTIMAL, f"solved: {figures}."
+    elif error <= settings.loose_tol:
+        status = Status.OPTIMAL_INACCURATE
+        message = (f"solved to {error:.1e}, not to tol = {settings.tol:.0e}: {figures}. The problem may lack a "
+                   "strictly feasible point, or its data may be badly scaled.")
+    elif outcome.kind == "iteration_limit":
+        status, message = Status.ITERATION_LIMIT, f"stopped at maxiter = {settings.maxiter}: {figures}."
+    elif outcome.kind == "time_limit":
+        status, message = Status.TIME_LIMIT, f"stopped at time_limit = {settings.time_limit:g} s: {figures}."
+    else:
+        status = Status.NUMERICAL_ERROR
+        message = f"no further progress: {figures}. Try rescaling variables, or a larger tol."
+    return _solution(problem, status, message, point, residuals.value, residuals.dual_value, residuals, None,
+                     outcome.nit, start)
