@@ -63,7 +63,7 @@ class CGResult:
     nit : int, iterations
     products : int, products with A
     residual : float, ‖b - Ax‖, recomputed at the end
-    relative_residual : float, ‖b - Ax‖ / ‖b‖ (0 if b = 0 and x solves)
+    relative_residual : float, ‖b - Ax‖ / ‖b‖ (0 if b = 0, which x = 0 solves)
     residual_vector : (n,) array, b - Ax
     direction : (n,) array or None, a d with dᵀAd ≤ 0 if one was met
     curvature : float, dᵀAd / dᵀd for that direction, else nan
@@ -158,7 +158,8 @@ def conjugate_gradient(A: Any, b: Any, x0: Any = None, *, rtol: float = 1e-6, at
     maxiter : int, optional, 10·n if omitted
     M : as A, optional, an approximation of A⁻¹ (see `jacobi`), symmetric positive definite
     radius : float, optional
-        Truncate at ‖x‖ = radius (Steihaug 1983), measured in the norm of M⁻¹. Needs x0 = 0. The run then
+        Truncate at ‖x‖ = radius (Steihaug 1983), measured in the norm of M⁻¹ (by recurrence, to
+        about six digits where CG has lost conjugacy). Needs x0 = 0. The run then
         also ends with success on the boundary, or by following a direction of nonpositive curvature to it.
     callback : callable(CGRecord), optional
 
@@ -214,6 +215,9 @@ def conjugate_gradient(A: Any, b: Any, x0: Any = None, *, rtol: float = 1e-6, at
         products = 1
 
     b_norm = _norm(b)
+    if b_norm == 0.0:
+        # x = 0 is exact; from elsewhere a relative tolerance could never be met.
+        x, r = np.zeros_like(b), np.zeros_like(b)
     tolerance = max(rtol * b_norm, atol)
     direction: np.ndarray | None = None
     curvature = float("nan")
@@ -224,7 +228,7 @@ def conjugate_gradient(A: Any, b: Any, x0: Any = None, *, rtol: float = 1e-6, at
     best_true = r_norm
     d: np.ndarray | None = None
     rz = 0.0
-    xx = xd = dd = 0.0  # xᵀM⁻¹x, xᵀM⁻¹d, dᵀM⁻¹d, by recurrence, for the radius
+    xx = xd = dd = 0.0  # xᵀM⁻¹x, xᵀM⁻¹d, dᵀM⁻¹d for the radius: by recurrence, since M⁻¹ is not at hand
     nit = 0
     # axpy(d, x, a=step) is x += step·d, in place and without a temporary.
     axpy = saxpy if b.dtype == np.float32 else daxpy
@@ -263,6 +267,9 @@ def conjugate_gradient(A: Any, b: Any, x0: Any = None, *, rtol: float = 1e-6, at
             d += z
             # M⁻¹-products of the new direction d = z + beta·d_old: zᵀM⁻¹d_old = 0 and zᵀM⁻¹z = rᵀz.
             xd, dd = beta * xd, rz_next + beta * beta * dd
+        if radius is not None and precondition is None:
+            # Without M they are at hand, and free of the recurrence's loss of conjugacy.
+            xx, xd, dd = float(x.dot(x)), float(x.dot(d)), float(d.dot(d))
         rz = rz_next
         Ad = matvec(d)
         products += 1
@@ -300,7 +307,7 @@ def conjugate_gradient(A: Any, b: Any, x0: Any = None, *, rtol: float = 1e-6, at
         r = b - matvec(x)
         products += 1
         r_norm = _norm(r)
-    relative = r_norm / b_norm if b_norm > 0 else (0.0 if r_norm == 0 else float("inf"))
+    relative = r_norm / b_norm if b_norm > 0 else 0.0
     at_boundary = radius is not None and status in (CGStatus.BOUNDARY, CGStatus.NONPOSITIVE_CURVATURE)
     message = f"relative residual {relative:.1e} after {nit} iterations"
     if status is CGStatus.CONVERGED:
@@ -308,7 +315,7 @@ def conjugate_gradient(A: Any, b: Any, x0: Any = None, *, rtol: float = 1e-6, at
     elif status is CGStatus.BOUNDARY:
         message = f"reached ‖x‖ = {radius} after {nit} iterations."
     elif status is CGStatus.ITERATION_LIMIT:
-        message += f", the limit; asked for {tolerance / b_norm if b_norm else 0:.1e}."
+        message += f", the limit; asked for {tolerance / b_norm:.1e}."
     elif status is CGStatus.NUMERICAL_ERROR:
         message += f"; {trouble}"
     else:

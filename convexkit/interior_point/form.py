@@ -41,6 +41,7 @@ class Form:
     rows : (mq + ml, n) array, scaled; the first mq are overwritten by the iteration
     q, r : the curved rows' linear and constant terms, scaled; r covers the linear rows too
     d : (mq,) array, scales of the curved rows
+    diagonals : (mq, n) array, their scaled diagonals of P
     low, high : indices of the bounded variables, d_low, d_high their scales
     A, b : scaled equalities
     """
@@ -86,6 +87,7 @@ class Form:
         self.c = scale.objective
         self.d = scale.rows[:self.mq]
         self.q = q * self.d[:, None]
+        self.diagonals = self.P.diagonal(axis1=1, axis2=2)[int(self.curved_objective):] * self.d[:, None]
         self.r = r * scale.rows
         self.rows = np.concatenate([self.q, linear_rows * scale.rows[self.mq:, None]])
         self.d_low, self.d_high = 1.0 / scale.columns[self.low], 1.0 / scale.columns[self.high]
