@@ -158,9 +158,9 @@ def conjugate_gradient(A: Any, b: Any, x0: Any = None, *, rtol: float = 1e-6, at
     maxiter : int, optional, 10·n if omitted
     M : as A, optional, an approximation of A⁻¹ (see `jacobi`), symmetric positive definite
     radius : float, optional
-        Truncate at ‖x‖ = radius (Steihaug 1983), measured in the norm of M⁻¹ (by recurrence, to
-        about six digits where CG has lost conjugacy). Needs x0 = 0. The run then
-        also ends with success on the boundary, or by following a direction of nonpositive curvature to it.
+        Truncate at ‖x‖ = radius (Steihaug 1983), measured in the norm of M⁻¹ (by recurrence, to some six
+        digits where conjugacy is lost). Needs x0 = 0. The run then also ends with success on the boundary,
+        or by following a direction of nonpositive curvature to it.
     callback : callable(CGRecord), optional
 
     Returns

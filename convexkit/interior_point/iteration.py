@@ -60,8 +60,13 @@ class Point(Step):
     __slots__ = ("A_nu", "Px", "a", "half", "mu", "offer", "pull", "q0_x", "r_d", "r_e", "r_g", "r_p", "rows_x",
                  "slope0", "theta", "xPx")
 
-    def evaluate(self, form: Form, system: KKTSystem) -> Point:
-        """Compute products, rows and residuals: one product with each P, two with the rows."""
+    def evaluate(self, form: Form, system: KKTSystem, target_p: np.ndarray | None = None,
+                 target_g: float = 0.0) -> Point:
+        """Compute products, rows and residuals: one product with each P, two with the rows.
+
+        With targets for r_p and r_g, the slacks of curved rows and κ are moved, by a factor of two at most, to
+        take up what the linearisation missed: residuals then fall as fast as the step promised.
+        """
         x, tau, lam = self.x, self.tau, self.lam
         products = system.products(x)
         P0x = products[0] if form.curved_objective else np.zeros(form.n)
@@ -82,11 +87,18 @@ class Point(Step):
         self.slope0 = form.c * (P0x + form.q0 * tau)
         self.A_nu = form.A.T @ self.nu
         self.r_p = rows_x + self.a * tau + self.s
+        if target_p is not None and mq:
+            slack = np.clip(self.s[:mq] + target_p[:mq] - self.r_p[:mq], 0.5 * self.s[:mq], 2.0 * self.s[:mq])
+            self.r_p[:mq] += slack - self.s[:mq]
+            self.s[:mq] = slack
         self.r_d = self.slope0 + self.pull + self.A_nu
         self.r_e = form.A @ x - form.b * tau
         # λᵀa - bᵀν: what an infeasibility certificate has to offer.
         self.offer = float(lam @ self.a) - float(form.b @ self.nu)
-        self.r_g = self.kappa + form.c * (self.xPx / tau + self.q0_x) - self.offer
+        rest = form.c * (self.xPx / tau + self.q0_x) - self.offer
+        if target_p is not None:
+            self.kappa = min(max(target_g - rest, 0.5 * self.kappa), 2.0 * self.kappa)
+        self.r_g = self.kappa + rest
         self.mu = (float(self.s @ lam) + tau * self.kappa) / (form.m + 1)
         self.theta = max(float(np.abs(self.r_p).max(initial=0.0)),
                          float(np.abs(self.r_d * form.scaling.columns).max(initial=0.0)),
@@ -303,7 +315,8 @@ def _run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord]
         step = min(1.0, settings.step_fraction * z.longest(d))
         following = None
         while step > settings.shortest_step:  # False for NaN too
-            trial = z.moved(step, d).evaluate(form, system)
+            fall = 1.0 - step * eta
+            trial = z.moved(step, d).evaluate(form, system, fall * z.r_p, fall * z.r_g)
             if trial.theta <= max(lag * trial.mu, (1.0 - 0.1 * step * eta) * z.theta):
                 following = trial
                 break
