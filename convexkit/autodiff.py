@@ -9,9 +9,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from scipy.sparse.linalg import LinearOperator
 
 from .errors import ProblemError
-from .operators import SymmetricOperator
 from .validation import as_real_array
 
 ScalarFunction = Callable[[np.ndarray], Any]
@@ -67,7 +67,11 @@ def gradient(f: ScalarFunction, x: Any) -> np.ndarray:
     return value_and_gradient(f, x)[1]
 
 
-def hessian_operator(f: ScalarFunction, x: Any) -> SymmetricOperator:
+def _symmetric(n: int, product: Callable[[np.ndarray], np.ndarray], dtype: Any) -> LinearOperator:
+    return LinearOperator((n, n), matvec=product, rmatvec=product, dtype=dtype)
+
+
+def hessian_operator(f: ScalarFunction, x: Any) -> LinearOperator:
     """∇²f(x) as an operator; each product v -> ∇²f(x)v is one backward pass through the gradient.
 
         ∇²f(x) v = ∇ₓ (∇f(x)ᵀ v)
@@ -99,13 +103,13 @@ def hessian_operator(f: ScalarFunction, x: Any) -> SymmetricOperator:
     vjp, _ = make_vjp(grad(scalar))(x)
 
     def product(v: np.ndarray) -> np.ndarray:
-        return np.asarray(vjp(np.asarray(v, dtype=x.dtype)), dtype=x.dtype)
+        return np.asarray(vjp(np.asarray(v, dtype=x.dtype).reshape(-1)), dtype=x.dtype)
 
-    return SymmetricOperator(x.size, product, dtype=x.dtype)
+    return _symmetric(x.size, product, x.dtype)
 
 
 def gauss_newton_operator(outputs: Callable[[np.ndarray], Any], x: Any,
-                          weight: Callable[[np.ndarray], np.ndarray]) -> SymmetricOperator:
+                          weight: Callable[[np.ndarray], np.ndarray]) -> LinearOperator:
     """JᵀMJ as an operator, with J the Jacobian of `outputs` at x and M ⪰ 0 applied by `weight`.
 
     With the parameters of a distribution as outputs and M their Fisher matrix, this is the Fisher matrix of
@@ -138,7 +142,7 @@ def gauss_newton_operator(outputs: Callable[[np.ndarray], Any], x: Any,
     vjp, _ = make_vjp(outputs)(x)
 
     def product(v: np.ndarray) -> np.ndarray:
-        _, tangent = jvp(np.asarray(v, dtype=x.dtype))
+        _, tangent = jvp(np.asarray(v, dtype=x.dtype).reshape(-1))
         return np.asarray(vjp(weight(tangent)), dtype=x.dtype)
 
-    return SymmetricOperator(x.size, product, dtype=x.dtype)
+    return _symmetric(x.size, product, x.dtype)

@@ -208,6 +208,8 @@ class _Monitor:
         largest = np.abs(form.rows).max(axis=1, initial=0.0)
         largest[:form.mq] = np.maximum(largest[:form.mq], form.diagonals.max(axis=1, initial=0.0))
         self._row_floor = np.where(form.constants[:rows] == 0, np.minimum(form.scaling.rows, largest), 0.0)
+        self._equality_floor = np.where(form.b == 0, np.minimum(
+            form.scaling.equalities, self._absolute_A.max(axis=1, initial=0.0)), 0.0)
         self._bound_floor = np.concatenate([form.d_low, form.d_high])
         # Without an objective every feasible point is optimal with multipliers zero.
         self.feasibility = not form.curved_objective and not form.q0.any()
@@ -223,8 +225,8 @@ class _Monitor:
         sizes += 1e-300  # 0/0 = 0
         primal = float((np.abs(z.r_p) / sizes).max(initial=0.0))
         if form.p:
-            size = self._absolute_A @ np.abs(z.x) + np.abs(form.b) * tau
-            primal = max(primal, float((np.abs(z.r_e) / np.where(size > 0, size, 1.0)).max()))
+            size = np.maximum(self._absolute_A @ np.abs(z.x) + np.abs(form.b) * tau, self._equality_floor * tau)
+            primal = max(primal, float((np.abs(z.r_e) / (size + 1e-300)).max()))
         if self.feasibility:
             return IterationRecord(nit, self._constant, self._constant, primal, 0.0, 0.0, step, tau, z.kappa, z.mu,
                                    seconds)
