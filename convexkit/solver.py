@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from .duality import InfeasibilityCertificate, UnboundednessCertificate, kkt_residuals
+from .duality import (
+    InfeasibilityCertificate,
+    Lagrangian,
+    UnboundednessCertificate,
+    coefficient_size,
+    kkt_residuals,
+)
 from .errors import NotConvexError, ProblemError
 from .interior_point import Multipliers, Outcome, Settings, run
 from .problem import QCQP
@@ -117,7 +124,7 @@ def _unbounded(problem: QCQP, outcome: Outcome, settings: Settings, start: float
     assert outcome.direction is not None
     feasibility = QCQP(Quadratic(None, np.zeros(problem.n)), problem.inequalities, G=problem.G, h=problem.h,
                        A=problem.A, b=problem.b, lb=problem.lb, ub=problem.ub)
-    found = run(feasibility, settings)
+    found = run(feasibility, replace(settings, time_limit=start + settings.time_limit - time.perf_counter()))
     nit = outcome.nit + found.nit
     if found.kind == "infeasible":
         return _infeasible(problem, found.certificate, nit, outcome.backend, start)
@@ -128,7 +135,9 @@ def _unbounded(problem: QCQP, outcome: Outcome, settings: Settings, start: float
                          f"({nit} iterations, {outcome.backend}).",
                          _nothing(problem), -np.inf, -np.inf, None, certificate, nit, start)
     residuals = kkt_residuals(problem, found.point.x)
-    return _solution(problem, Status.NUMERICAL_ERROR,
+    status = {"iteration_limit": Status.ITERATION_LIMIT, "time_limit": Status.TIME_LIMIT}.get(
+        found.kind, Status.NUMERICAL_ERROR)
+    return _solution(problem, status,
                      "the objective falls without end along a direction, but no feasible point was found to start "
                      f"from (primal residual {residuals.primal:.1e}: {residuals.where}).",
                      found.point, residuals.value, -np.inf, residuals, None, nit, start)
@@ -147,6 +156,8 @@ def _judged(problem: QCQP, point: Multipliers, outcome: Outcome, settings: Setti
         status = Status.OPTIMAL_INACCURATE
         message = (f"solved to {error:.1e}, not to tol = {settings.tol:.0e}: {figures}. The problem may lack a "
                    "strictly feasible point, or its data may be badly scaled.")
+    elif (bounded := _bounded(problem, outcome, settings, start)) is not None:
+        return bounded
     elif outcome.kind == "iteration_limit":
         status, message = Status.ITERATION_LIMIT, f"stopped at maxiter = {settings.maxiter}: {figures}."
     elif outcome.kind == "time_limit":
@@ -155,4 +166,26 @@ def _judged(problem: QCQP, point: Multipliers, outcome: Outcome, settings: Setti
         status = Status.NUMERICAL_ERROR
         message = f"no further progress: {figures}. Try rescaling variables, or a larger tol."
     return _solution(problem, status, message, point, residuals.value, residuals.dual_value, residuals, None,
+                     outcome.nit, start)
+
+
+def _bounded(problem: QCQP, outcome: Outcome, settings: Settings, start: float) -> Solution | None:
+    """A feasible point whose value the dual function proves nearly optimal, though it has no multipliers.
+
+    Without a strictly feasible point the dual optimum may not be attained: then stationarity stays away from zero
+    while lam grows, but g(lam, nu) still rises to the optimal value, and is a bound whatever stationarity says.
+    """
+    point = outcome.bounded
+    residuals = kkt_residuals(problem, point.x, point.lam, point.nu, point.lam_lb, point.lam_ub)
+    if residuals.primal > settings.loose_tol:
+        return None
+    bound = Lagrangian(problem).dual_function(point.lam, point.nu, point.lam_lb, point.lam_ub)
+    size = max(abs(residuals.value), abs(bound), min(1.0, coefficient_size(problem.objective)))
+    gap = abs(residuals.value - bound)
+    if not gap <= settings.loose_tol * size:
+        return None
+    message = (f"the value is within {gap:.1e} of the bound g(lam, nu), with primal residual {residuals.primal:.1e}, but "
+               f"stationarity stops at {residuals.stationarity:.1e} after {outcome.nit} iterations, {outcome.backend}: "
+               "multipliers seem not to exist. Look for constraints that leave no strictly feasible point.")
+    return _solution(problem, Status.OPTIMAL_INACCURATE, message, point, residuals.value, bound, residuals, None,
                      outcome.nit, start)

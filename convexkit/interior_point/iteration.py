@@ -34,11 +34,14 @@ from .settings import Settings
 class Outcome:
     """How the iteration ended; `solver` turns it into a `Solution` after its own check.
 
-    `kind` is `converged`, `infeasible`, `unbounded`, `iteration_limit`, `time_limit` or `stalled`.
+    `kind` is `converged`, `infeasible`, `unbounded`, `iteration_limit`, `time_limit` or `stalled`. `point` has the
+    smallest residuals; `bounded` the smallest ones apart from stationarity, which no point can bring to zero where
+    multipliers do not exist.
     """
 
     kind: str
     point: Multipliers
+    bounded: Multipliers
     certificate: InfeasibilityCertificate | None
     direction: np.ndarray | None
     nit: int
@@ -58,7 +61,7 @@ class Point(Step):
     """A point (x, s, λ, ν, τ, κ) of the embedding with its residuals."""
 
     __slots__ = ("A_nu", "Px", "a", "half", "mu", "offer", "pull", "q0_x", "r_d", "r_e", "r_g", "r_p", "rows_x",
-                 "slope0", "theta", "xPx")
+                 "sizes", "slope0", "theta", "xPx")
 
     def evaluate(self, form: Form, system: KKTSystem, target_p: np.ndarray | None = None,
                  target_g: float = 0.0) -> Point:
@@ -79,7 +82,10 @@ class Point(Step):
         self.rows_x = rows_x = form.times(form.rows, x)
         self.pull = form.transposed(form.rows, lam)
         self.a = form.constants
+        # Size of each row's terms, which its residual is relative to.
+        self.sizes = np.abs(rows_x) + np.abs(form.constants) * tau
         if mq:
+            self.sizes[:mq] += form.d * half / tau
             self.a = form.constants.copy()
             self.a[:mq] -= form.d * half / tau**2
             rows_x[:mq] += form.d * half * (2.0 / tau)
@@ -217,7 +223,7 @@ class _Monitor:
     def record(self, nit: int, z: Point, step: float, seconds: float) -> IterationRecord:
         form, tau = self._form, z.tau
         value = (0.5 * z.xPx / tau + z.q0_x) / tau
-        sizes = np.abs(z.rows_x) + np.abs(z.a) * tau
+        sizes = z.sizes.copy()
         rows = self._row_floor.size
         np.maximum(sizes[:rows], self._row_floor * tau, out=sizes[:rows])
         x_size = min(float(np.abs(z.x).max(initial=0.0)), tau)
@@ -263,6 +269,7 @@ def _run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord]
     # Residuals may lag behind complementarity by this much: θ ≤ lag·μ.
     lag = settings.largest_lag * max(z.theta, 1e-3) / z.mu
     best, best_error = monitor.unscaled(z), np.inf
+    bounded, bounded_error = best, np.inf
     step, short, kind, next_try = 0.0, 0, "iteration_limit", 1.0
     nit = 0
     for nit in range(settings.maxiter + 1):
@@ -275,18 +282,23 @@ def _run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord]
             break
         if error < best_error:
             best, best_error = monitor.unscaled(z), error
+        if max(record.primal, record.gap) < bounded_error:
+            bounded, bounded_error = monitor.unscaled(z), max(record.primal, record.gap)
         if error <= settings.tol and monitor.confirmed(best, settings.tol):
             kind = "converged"
+            break
+        if bounded_error <= settings.far_below * settings.tol:
+            kind = "stalled"  # value and feasibility are exact, and stationarity does not follow
             break
         # A proof costs about an iteration to check; try each time that κ/τ has grown tenfold.
         if z.kappa > next_try * z.tau:
             next_try = 10.0 * z.kappa / z.tau
             proof = _infeasibility(problem, form, z)
             if proof is not None:
-                return Outcome("infeasible", best, proof, None, nit, system.name)
+                return Outcome("infeasible", best, bounded, proof, None, nit, system.name)
             direction = _ray(problem, z)
             if direction is not None:
-                return Outcome("unbounded", best, None, direction, nit, system.name)
+                return Outcome("unbounded", best, bounded, None, direction, nit, system.name)
         if nit == settings.maxiter:
             break
         if record.seconds > settings.time_limit:
@@ -337,7 +349,7 @@ def _run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord]
             z = Point(z.x / size, z.s / size, z.lam / size, z.nu / size, z.tau / size,
                       z.kappa / size).evaluate(form, system)
             lag *= size
-    return Outcome(kind, best, None, None, nit, system.name)
+    return Outcome(kind, best, bounded, None, None, nit, system.name)
 
 
 def _infeasibility(problem: QCQP, form: Form, z: Point) -> InfeasibilityCertificate | None:

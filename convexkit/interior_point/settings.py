@@ -24,6 +24,8 @@ class Settings:
     short_step: float = 1e-4
     short_steps: int = 5
     shortest_step: float = 1e-10
+    # Feasibility and gap this far below tol, without stationarity at tol, show that multipliers do not exist.
+    far_below: float = 1e-6
     # Accuracy at which a point that cannot be improved still counts as optimal_inaccurate.
     loose_tol: float = 1e-5
     # Equilibration passes; each brings row and column sizes to within a square root of 1.
