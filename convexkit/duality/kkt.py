@@ -67,6 +67,16 @@ def coefficient_size(f: Quadratic) -> float:
     return size
 
 
+@np.errstate(over="ignore", invalid="ignore")  # an overflow makes a residual inf or NaN, which max() reports as inf
+def row_floor(constant: Any, coefficient: Any) -> np.ndarray:
+    """What a row's residual is measured against at least: min(1, coefficient) if its constant is zero, else 0.
+
+    A row such as x² ≤ 0 or x - y ≤ 0 has no size of its own near x = 0. A constant below 1e-14 of the largest
+    coefficient is the rounding of zero.
+    """
+    return np.where(np.abs(constant) <= 1e-14 * np.asarray(coefficient), np.minimum(1.0, coefficient), 0.0)
+
+
 def kkt_residuals(problem: QCQP, x: Any, lam: Any = None, nu: Any = None, lam_lb: Any = None,
                   lam_ub: Any = None) -> KKTResiduals:
     """The four KKT residuals and the duality gap of any point, from any solver.
@@ -127,8 +137,7 @@ def kkt_residuals(problem: QCQP, x: Any, lam: Any = None, nu: Any = None, lam_lb
         half = 0.5 * float(x @ Px)
         values[i] = half + float(f.q @ x) + f.r
         sizes[i] = abs(half) + float(np.abs(f.q) @ ax) + abs(f.r)
-        if f.r == 0.0:
-            sizes[i] = max(sizes[i], min(1.0, coefficient_size(f)))
+        sizes[i] = max(sizes[i], float(row_floor(f.r, coefficient_size(f))))
         if lam[i] != 0.0:
             slope = slope + lam[i] * (Px + f.q)
             slope_scale = max(slope_scale, abs(lam[i]) * float(np.abs(Px + f.q).max(initial=0.0)))
@@ -196,14 +205,14 @@ def kkt_residuals(problem: QCQP, x: Any, lam: Any = None, nu: Any = None, lam_lb
 
 
 def _row_sizes(matrix: Any, ax: np.ndarray, limit: np.ndarray) -> np.ndarray:
-    """|matrix|·|x| + |limit|; where the limit is zero, at least min(1, largest coefficient of the row)."""
+    """|matrix|·|x| + |limit|, and at least the row's floor."""
     magnitude = abs(matrix)
     sizes = magnitude @ ax + np.abs(limit)
-    if (limit == 0).any() and matrix.shape[1]:
-        largest = magnitude.max(axis=1)
-        largest = largest.toarray().reshape(-1) if hasattr(largest, "toarray") else largest
-        sizes = np.where(limit == 0, np.maximum(sizes, np.minimum(1.0, largest)), sizes)
-    return sizes
+    if not limit.size or not matrix.shape[1]:
+        return sizes
+    largest = magnitude.max(axis=1)
+    largest = largest.toarray().reshape(-1) if hasattr(largest, "toarray") else largest
+    return np.maximum(sizes, row_floor(limit, largest))
 
 
 def _share(violation: np.ndarray, size: np.ndarray) -> np.ndarray:

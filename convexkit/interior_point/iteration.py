@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from ..duality import InfeasibilityCertificate, UnboundednessCertificate, coefficient_size, kkt_residuals
+from ..duality import InfeasibilityCertificate, UnboundednessCertificate, coefficient_size, kkt_residuals, row_floor
 from ..problem import QCQP
 from ..solution import IterationRecord
 from .form import Form, Multipliers
@@ -213,9 +213,10 @@ class _Monitor:
         rows = form.mq + form.ml
         largest = np.abs(form.rows).max(axis=1, initial=0.0)
         largest[:form.mq] = np.maximum(largest[:form.mq], form.diagonals.max(axis=1, initial=0.0))
-        self._row_floor = np.where(form.constants[:rows] == 0, np.minimum(form.scaling.rows, largest), 0.0)
-        self._equality_floor = np.where(form.b == 0, np.minimum(
-            form.scaling.equalities, self._absolute_A.max(axis=1, initial=0.0)), 0.0)
+        scales = form.scaling.rows
+        self._row_floor = scales * row_floor(form.constants[:rows] / scales, largest / scales)
+        scales = form.scaling.equalities
+        self._equality_floor = scales * row_floor(form.b / scales, self._absolute_A.max(axis=1, initial=0.0) / scales)
         self._bound_floor = np.concatenate([form.d_low, form.d_high])
         # Without an objective every feasible point is optimal with multipliers zero.
         self.feasibility = not form.curved_objective and not form.q0.any()
