@@ -9,12 +9,13 @@ from math import sqrt
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 from scipy.linalg.blas import daxpy, saxpy
-from scipy.sparse.linalg import LinearOperator
+from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 from .errors import ProblemError
 from .operators import SymmetricOperator, as_operator
-from .validation import as_count, as_real_array, in_range
+from .validation import as_count, as_matrix, as_real_array, in_range
 
 
 class CGStatus(str, Enum):
@@ -123,13 +124,16 @@ def _to_boundary(xx: float, xd: float, dd: float, radius: float) -> float:
     return (radius * radius - xx) / (xd + root) if xd > 0 else (root - xd) / dd
 
 
-def _product(A: Any, n: int, dtype: np.dtype) -> Callable[[np.ndarray], np.ndarray]:
+def _product(name: str, A: Any, n: int, dtype: np.dtype) -> Callable[[np.ndarray], np.ndarray]:
     """v -> Av of type `dtype`, for a vector v of that type, with as little as possible around the product."""
-    operator = as_operator(A, n, dtype=dtype)
-    if isinstance(A, np.ndarray):
+    if isinstance(A, np.ndarray) and A.ndim == 2:
+        # A pass over A in search of NaN costs as much as two products; a NaN shows in the first product anyway.
+        matrix = as_real_array(name, A, finite=False)
+        as_operator(aslinearoperator(matrix), n)
         # numpy's own product spares the checks of LinearOperator.matvec, some microseconds each, and a matrix
         # of another type is converted once, not in every product.
-        return operator.A.astype(dtype, copy=False).dot
+        return matrix.astype(dtype, copy=False).dot
+    operator = as_operator(A, n, dtype=dtype)
     return lambda v: operator.matvec(v).astype(dtype, copy=False)
 
 
@@ -173,7 +177,7 @@ def conjugate_gradient(A: Any, b: Any, x0: Any = None, *, rtol: float = 1e-6, at
     Raises
     ------
     ProblemError
-        For shapes that do not fit, tolerances out of range, or a nonzero x0 with radius.
+        For shapes that do not fit, NaN, tolerances out of range, or a nonzero x0 with radius.
 
     Notes
     -----
@@ -194,8 +198,8 @@ def conjugate_gradient(A: Any, b: Any, x0: Any = None, *, rtol: float = 1e-6, at
     if b.ndim != 1:
         raise ProblemError(f"b must be a vector; it has shape {b.shape}.")
     n = b.size
-    matvec = _product(A, n, b.dtype)
-    precondition = None if M is None else _product(M, n, b.dtype)
+    matvec = _product("A", A, n, b.dtype)
+    precondition = None if M is None else _product("M", M, n, b.dtype)
     rtol = in_range("rtol", rtol, 0.0, 1.0, low_open=False)
     atol = in_range("atol", atol, 0.0, np.inf, low_open=False)
     limit = 10 * n if maxiter is None else as_count("maxiter", maxiter)
@@ -307,6 +311,11 @@ def conjugate_gradient(A: Any, b: Any, x0: Any = None, *, rtol: float = 1e-6, at
         r = b - matvec(x)
         products += 1
         r_norm = _norm(r)
+    if status is CGStatus.NUMERICAL_ERROR:
+        # Rounding, or NaN in what was handed over?
+        for name, matrix in (("A", A), ("M", M)):
+            if isinstance(matrix, np.ndarray) or sp.issparse(matrix):
+                as_matrix(name, matrix)
     relative = r_norm / b_norm if b_norm > 0 else 0.0
     at_boundary = radius is not None and status in (CGStatus.BOUNDARY, CGStatus.NONPOSITIVE_CURVATURE)
     message = f"relative residual {relative:.1e} after {nit} iterations"

@@ -238,14 +238,16 @@ def _exact(model: Quadratic, radius: float, metric: Any) -> TrustRegionResult:
         if H.shape[0] != model.n:
             raise ProblemError(f"metric has shape {H.shape}; expected ({model.n}, {model.n}).")
     try:
-        w, V = eigh(model.hessian(), H)
+        # In float64 whatever the model's type: the hard case is decided at 1e-12 of the eigenvalues.
+        w, V = eigh(*(None if matrix is None else matrix.astype(np.float64, copy=False)
+                      for matrix in (model.hessian(), H)))
     except LinAlgError:
         return _zero_step(model, TrustRegionStatus.NUMERICAL_ERROR,
                           "no step: the metric is not positive definite; damp it with ck.damped.")
     c = V.T @ model.q
     y, mu, nit, status = _secular(w, c, radius)
     lam = max(float(mu - w[0]), 0.0) if status is not TrustRegionStatus.INTERIOR else 0.0
-    p = V @ y
+    p = (V @ y).astype(model.q.dtype, copy=False)
     # g(lam) = r - ½Σ cᵢ²/(wᵢ + lam) - ½lam·radius², with wᵢ + lam = (wᵢ - w₀) + mu free of cancellation.
     shifted = w if status in (TrustRegionStatus.INTERIOR, TrustRegionStatus.STATIONARY) else (w - w[0]) + mu
     live = shifted > 0

@@ -39,8 +39,10 @@ def check_finite(name: str, array: np.ndarray) -> None:
         if np.isfinite(array.sum()):
             return
     bad = np.argwhere(~np.isfinite(array))
-    if bad.size == 0:
+    if len(bad) == 0:
         return
+    if array.ndim == 0:
+        raise ProblemError(f"{name} = {array} is not finite.")
     where = ", ".join(str(i) for i in bad[0])
     shown = array[tuple(bad[0])]
     raise ProblemError(f"{name} has {len(bad)} entries that are not finite; the first is {name}[{where}] = {shown}.")

@@ -1,0 +1,413 @@
+"""Conjugate gradient against Cholesky, scipy's cg and explicit norms; every status is reached."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.linalg import cho_factor, cho_solve
+from scipy.sparse.linalg import cg as scipy_cg
+
+import convexkit as ck
+from convexkit import CGStatus as Status
+
+
+def spd(n, condition=100.0, seed=0):
+    """A symmetric positive definite matrix with eigenvalues from 1 to `condition`, and a right-hand side."""
+    rng = np.random.default_rng(seed)
+    Q = np.linalg.qr(rng.standard_normal((n, n)))[0]
+    A = (Q * np.geomspace(1.0, condition, n)) @ Q.T
+    return (A + A.T) / 2, rng.standard_normal(n)
+
+
+def indefinite(n=20, seed=1):
+    rng = np.random.default_rng(seed)
+    Q = np.linalg.qr(rng.standard_normal((n, n)))[0]
+    A = (Q * np.linspace(-1.0, 5.0, n)) @ Q.T
+    return (A + A.T) / 2, rng.standard_normal(n)
+
+
+# --- Solving ---
+
+@settings(derandomize=True, max_examples=25, deadline=None)
+@given(n=st.integers(1, 40), condition=st.floats(1.0, 1e6), seed=st.integers(0, 1000))
+def test_cg_equals_cholesky(n, condition, seed):
+    A, b = spd(n, condition, seed)
+    result = ck.conjugate_gradient(A, b, rtol=1e-10, maxiter=100 * n)
+    assert result.status == Status.CONVERGED
+    exact = cho_solve(cho_factor(A), b)
+    assert np.linalg.norm(result.x - exact) <= 2e-10 * condition * np.linalg.norm(exact)
+
+
+def test_cg_takes_the_iterations_and_the_iterates_of_scipy():
+    A, b = spd(60, 1e3)
+    for nit in (1, 5, 20):
+        ours = ck.conjugate_gradient(A, b, rtol=1e-14, maxiter=nit).x
+        np.testing.assert_allclose(ours, scipy_cg(A, b, rtol=1e-14, maxiter=nit)[0], rtol=1e-9)
+    steps = []
+    scipy_cg(A, b, rtol=1e-8, atol=0.0, callback=steps.append)
+    # Beyond n iterations rounding decides: a few more or less.
+    assert ck.conjugate_gradient(A, b, rtol=1e-8).nit == pytest.approx(len(steps), rel=0.05)
+
+
+def test_preconditioned_cg_takes_the_iterates_of_scipy():
+    A, b = spd(60, 1e3)
+    A = A * np.outer(d := np.geomspace(0.1, 10, 60), d)
+    M = ck.jacobi(A.diagonal())
+    for nit in (1, 5, 20):
+        ours = ck.conjugate_gradient(A, b, rtol=1e-14, maxiter=nit, M=M).x
+        np.testing.assert_allclose(ours, scipy_cg(A, b, rtol=1e-14, maxiter=nit, M=M)[0], rtol=1e-7, atol=1e-12)
+    assert ck.conjugate_gradient(A, b, M=M).nit < ck.conjugate_gradient(A, b).nit / 2
+
+
+@pytest.mark.parametrize("wrap", [np.asarray, np.asfortranarray, np.ndarray.tolist, sp.csr_matrix, ck.as_operator,
+                                  lambda A: lambda v: A @ v, lambda A: lambda v: A @ v.reshape(-1, 1)])
+def test_all_forms_of_a_matrix_give_the_same_answer(wrap):
+    A, b = spd(12)
+    result = ck.conjugate_gradient(wrap(A), b, rtol=1e-12)
+    np.testing.assert_allclose(result.x, np.linalg.solve(A, b), rtol=1e-9)
+
+
+def test_as_many_iterations_as_distinct_eigenvalues_suffice():
+    A = np.diag(np.repeat([1.0, 4.0, 9.0], 10))
+    assert ck.conjugate_gradient(A, np.random.default_rng(0).standard_normal(30), rtol=1e-12).nit == 3
+
+
+def test_the_reported_residual_is_that_of_x():
+    A, b = spd(30, 1e4)
+    for maxiter in (3, 300):
+        result = ck.conjugate_gradient(A, b, rtol=1e-9, maxiter=maxiter)
+        np.testing.assert_allclose(result.residual_vector, b - A @ result.x, atol=1e-13)
+        assert result.residual == pytest.approx(np.linalg.norm(b - A @ result.x), rel=1e-4)
+        assert result.relative_residual == pytest.approx(result.residual / np.linalg.norm(b), rel=1e-12)
+
+
+@pytest.mark.parametrize("size", [1e-300, 1e-160, 1e-9, 1.0, 1e9, 1e140])
+def test_the_size_of_b_does_not_change_the_relative_accuracy(size):
+    A, b = spd(30)
+    reference = ck.conjugate_gradient(A, b, rtol=1e-8)
+    result = ck.conjugate_gradient(A, size * b, rtol=1e-8)
+    if size < 1e-150:
+        # Squares underflow: that is said, and nothing wrong is claimed.
+        assert result.status == Status.NUMERICAL_ERROR
+        assert not result.success
+        return
+    assert result.success
+    assert np.linalg.norm(size * b - A @ result.x) <= 1e-8 * np.linalg.norm(size * b)
+    assert abs(result.nit - reference.nit) <= 2
+
+
+def test_b_of_norm_1e_minus_9_in_float32_is_solved_to_the_same_relative_accuracy():
+    A, b = (array.astype(np.float32) for array in spd(30))
+    small = (b * np.float32(1e-9 / np.linalg.norm(b))).astype(np.float32)
+    result = ck.conjugate_gradient(A, small, rtol=1e-4)
+    assert result.success
+    assert result.x.dtype == result.residual_vector.dtype == np.float32
+    exact = np.linalg.solve(A.astype(float), small.astype(float))
+    assert np.linalg.norm(result.x - exact) <= 1e-2 * np.linalg.norm(exact)
+
+
+@pytest.mark.parametrize("matrix_type", [np.float32, np.float64])
+@pytest.mark.parametrize("vector_type", [np.float32, np.float64])
+@pytest.mark.parametrize("wrap", [np.asarray, ck.as_operator])
+def test_the_answer_has_the_type_of_b_whatever_that_of_the_matrix(matrix_type, vector_type, wrap):
+    A, b = spd(20)
+    result = ck.conjugate_gradient(wrap(A.astype(matrix_type)), b.astype(vector_type), np.full(20, 0.1), rtol=1e-4,
+                                   M=ck.jacobi(A.diagonal()))
+    assert result.success
+    assert result.x.dtype == result.residual_vector.dtype == vector_type
+
+
+def test_b_zero_gives_x_zero_at_once_even_from_a_warm_start():
+    A, _ = spd(5)
+    for x0 in (None, np.ones(5)):
+        result = ck.conjugate_gradient(A, np.zeros(5), x0)
+        assert result.success
+        assert (result.nit, result.residual, result.relative_residual) == (0, 0.0, 0.0)
+        assert not result.x.any()
+    assert ck.conjugate_gradient(A, np.zeros(5), radius=1.0).status == Status.CONVERGED
+
+
+def test_one_unknown_takes_one_iteration():
+    result = ck.conjugate_gradient([[4.0]], [2.0])
+    assert (result.x.tolist(), result.nit) == ([0.5], 1)
+
+
+def test_no_unknowns_are_an_ordinary_system():
+    assert ck.conjugate_gradient(np.zeros((0, 0)), np.zeros(0)).success
+
+
+def test_a_column_counts_as_a_right_hand_side():
+    A, b = spd(6)
+    result = ck.conjugate_gradient(lambda v: (A @ v)[:, None], b[:, None])
+    assert result.x.shape == (6,)
+
+
+def test_a_warm_start_near_the_solution_saves_iterations_and_the_solution_takes_none():
+    A, b = spd(40, 1e4)
+    x = np.linalg.solve(A, b)
+    cold = ck.conjugate_gradient(A, b)
+    warm = ck.conjugate_gradient(A, b, x + 1e-5 * np.random.default_rng(0).standard_normal(40))
+    assert warm.success
+    assert warm.nit < cold.nit
+    exact = ck.conjugate_gradient(A, b, x)
+    assert (exact.nit, exact.products) == (0, 1)
+    np.testing.assert_array_equal(exact.x, x)
+
+
+def test_the_absolute_tolerance_counts_where_it_is_looser():
+    A, b = spd(40, 1e4)
+    loose = ck.conjugate_gradient(A, b, rtol=0.0, atol=0.1 * np.linalg.norm(b))
+    assert loose.success
+    assert 1e-3 < loose.relative_residual <= 0.1
+
+
+def test_the_callback_sees_every_iteration_and_the_energy_falls():
+    A, b = spd(30, 1e3)
+    records = []
+    result = ck.conjugate_gradient(A, b, callback=lambda r: records.append((r.nit, r.x.copy(), r.residual)))
+    assert [nit for nit, _, _ in records] == list(range(1, result.nit + 1))
+    np.testing.assert_array_equal(records[-1][1], result.x)
+    energies = [0.5 * x @ A @ x - b @ x for _, x, _ in records]
+    assert all(np.diff(energies) < 0)
+
+
+def test_inputs_are_not_modified_and_nothing_is_remembered():
+    A, b = spd(20, 1e3)
+    x0, diagonal = np.full(20, 0.5), A.diagonal().copy()
+    copies = A.copy(), b.copy(), x0.copy(), diagonal.copy()
+    first, second = (ck.conjugate_gradient(A, b, x0, M=ck.jacobi(diagonal)) for _ in range(2))
+    for array, copy in zip((A, b, x0, diagonal), copies, strict=True):
+        np.testing.assert_array_equal(array, copy)
+    np.testing.assert_array_equal(first.x, second.x)
+    assert first.products == second.products
+
+
+def test_a_preconditioner_that_returns_its_argument_does_no_harm():
+    A, b = spd(20, 1e3)
+    plain, identity = ck.conjugate_gradient(A, b), ck.conjugate_gradient(A, b, M=lambda v: v)
+    np.testing.assert_allclose(identity.x, plain.x, atol=1e-5)
+    assert ck.conjugate_gradient(lambda v: v, b).nit == 1
+
+
+# --- Statuses ---
+
+def test_the_iteration_limit_returns_the_last_iterate_and_both_accuracies():
+    A, b = spd(50, 1e6)
+    result = ck.conjugate_gradient(A, b, rtol=1e-10, maxiter=3)
+    assert result.status == Status.ITERATION_LIMIT
+    assert (result.success, result.nit, result.products) == (False, 3, 4)
+    assert "3 iterations, the limit; asked for 1.0e-10" in result.message
+
+
+def test_zero_iterations_return_the_start():
+    A, b = spd(5)
+    result = ck.conjugate_gradient(A, b, np.ones(5), maxiter=0)
+    assert result.status == Status.ITERATION_LIMIT
+    np.testing.assert_array_equal(result.x, np.ones(5))
+
+
+def test_cg_reports_nonpositive_curvature_with_its_direction():
+    A, b = indefinite()
+    result = ck.conjugate_gradient(A, b)
+    assert result.status == Status.NONPOSITIVE_CURVATURE
+    assert not result.success
+    d = result.direction
+    assert result.curvature == pytest.approx(d @ A @ d / (d @ d), rel=1e-10)
+    assert result.curvature <= 0
+    assert f"iteration {result.nit + 1}" in result.message
+
+
+def test_a_zero_matrix_has_zero_curvature():
+    result = ck.conjugate_gradient(np.zeros((2, 2)), np.ones(2))
+    assert result.status == Status.NONPOSITIVE_CURVATURE
+    assert result.curvature == 0.0
+
+
+def test_a_product_that_is_not_finite_is_a_numerical_error():
+    calls = []
+
+    def product(v):
+        calls.append(1)
+        return v * np.array([1.0, 2.0, 3.0]) if len(calls) < 2 else v * np.nan
+
+    result = ck.conjugate_gradient(product, np.ones(3))
+    assert result.status == Status.NUMERICAL_ERROR
+    assert result.nit == 1
+    assert np.isfinite(result.x).all()
+    assert "product with A is not finite" in result.message
+    warm = ck.conjugate_gradient(lambda v: v * np.nan, np.ones(3), np.ones(3))
+    assert warm.status == Status.NUMERICAL_ERROR
+
+
+@pytest.mark.parametrize("M", [lambda v: -v, lambda v: 0 * v, lambda v: v * np.nan])
+def test_a_preconditioner_that_is_not_positive_definite_is_a_numerical_error(M):
+    A, b = spd(5)
+    result = ck.conjugate_gradient(A, b, M=M)
+    assert result.status == Status.NUMERICAL_ERROR
+    assert "M must be symmetric positive definite" in result.message
+
+
+def test_an_accuracy_beyond_the_precision_is_reported_and_the_best_is_returned():
+    A, b = (array.astype(np.float32) for array in spd(60, 1e4))
+    result = ck.conjugate_gradient(A, b, rtol=1e-9, maxiter=5000)
+    assert result.status == Status.NUMERICAL_ERROR
+    assert not result.success
+    assert "cannot be reduced in float32" in result.message
+    # What could be had: a residual of rounding size, eps·κ, relative to b.
+    assert result.relative_residual < 1e-2
+
+
+def test_success_is_never_claimed_on_the_recurred_residual_alone():
+    # The recurred residual passes the tolerance long before the true one does; the run goes on from the latter.
+    A, b = spd(80, 1e8, seed=4)
+    for rtol in (1e-8, 1e-9, 1e-10, 1e-11):
+        result = ck.conjugate_gradient(A, b, rtol=rtol, maxiter=20000)
+        true = np.linalg.norm(b - A @ result.x) / np.linalg.norm(b)
+        assert result.success == (result.status == Status.CONVERGED)
+        assert not result.success or true <= rtol * (1 + 1e-3)
+
+
+def test_underflow_is_a_numerical_error_and_not_a_curvature():
+    result = ck.conjugate_gradient(np.diag([1.0, 2.0]).astype(np.float32), np.full(2, 1e-25, np.float32))
+    assert result.status == Status.NUMERICAL_ERROR
+    assert "underflows in float32" in result.message
+
+
+# --- Radius ---
+
+def model(A, b, x):
+    return 0.5 * x @ A @ x - b @ x
+
+
+def precondition(kind, n):
+    """M and the explicit M⁻¹."""
+    if kind == "none":
+        return None, np.eye(n)
+    if kind == "jacobi":
+        diagonal = np.geomspace(0.5, 20.0, n)
+        return ck.jacobi(diagonal), np.diag(diagonal)
+    inverse, _ = spd(n, 30.0, seed=9)
+    return np.linalg.inv(inverse), inverse
+
+
+@pytest.mark.parametrize("kind", ["none", "jacobi", "dense"])
+@pytest.mark.parametrize("build", [lambda: spd(30, 1e4), indefinite])
+def test_the_truncated_path_lengthens_in_the_norm_of_inverse_m_and_descends_to_the_boundary(kind, build):
+    A, b = build()
+    M, M_inverse = precondition(kind, b.size)
+    full = ck.conjugate_gradient(A, b, rtol=1e-10, M=M)
+    for share in (0.01, 0.3, 0.9):
+        radius = share * np.sqrt(full.x @ M_inverse @ full.x)
+        path = []
+        result = ck.conjugate_gradient(A, b, rtol=1e-10, M=M, radius=radius,
+                                       callback=lambda r, path=path: path.append(r.x.copy()))
+        assert result.success
+        assert result.status in (Status.BOUNDARY, Status.NONPOSITIVE_CURVATURE)
+        assert len(path) == result.nit
+        lengths = [0.0] + [np.sqrt(x @ M_inverse @ x) for x in path]
+        assert all(np.diff(lengths) > 0)
+        # The recurred norm agrees with the explicit one.
+        assert lengths[-1] == pytest.approx(radius, rel=1e-12 if M is None else 1e-5)
+        assert all(np.diff([0.0] + [model(A, b, x) for x in path]) < 0)
+        np.testing.assert_allclose(result.residual_vector, b - A @ result.x, atol=1e-12)
+
+
+def test_a_radius_beyond_the_solution_changes_nothing():
+    A, b = spd(20)
+    plain = ck.conjugate_gradient(A, b, rtol=1e-10)
+    result = ck.conjugate_gradient(A, b, rtol=1e-10, radius=2 * np.linalg.norm(plain.x))
+    assert result.status == Status.CONVERGED
+    np.testing.assert_allclose(result.x, plain.x, rtol=1e-12)
+
+
+def test_a_tiny_radius_gives_the_steepest_descent_step():
+    A, b = spd(20)
+    result = ck.conjugate_gradient(A, b, radius=1e-6)
+    assert (result.status, result.nit) == (Status.BOUNDARY, 1)
+    np.testing.assert_allclose(result.x, 1e-6 * b / np.linalg.norm(b), rtol=1e-12)
+    assert "1e-06" in result.message
+
+
+def test_hard_negative_curvature_is_followed_downhill_to_the_boundary():
+    A, b = -np.eye(4) * 1e8, np.array([1e-6, 0.0, 0.0, 0.0])
+    result = ck.conjugate_gradient(A, b, radius=2.0)
+    assert result.status == Status.NONPOSITIVE_CURVATURE
+    assert result.success
+    np.testing.assert_allclose(result.x, [2.0, 0.0, 0.0, 0.0], rtol=1e-14)
+    assert model(A, b, result.x) < 0
+    assert result.curvature == pytest.approx(-1e8)
+    assert "followed to the boundary" in result.message
+
+
+def test_negative_curvature_met_inside_the_region_still_descends():
+    # The first step is short and harmless; the second direction has negative curvature.
+    A, b = np.diag([100.0, 100.0, -1.0]), np.array([1.0, 0.5, 0.1])
+    path = []
+    result = ck.conjugate_gradient(A, b, radius=50.0, callback=lambda r: path.append(r.x.copy()))
+    assert result.status == Status.NONPOSITIVE_CURVATURE
+    assert result.nit == len(path) >= 2
+    assert np.linalg.norm(result.x) == pytest.approx(50.0, rel=1e-12)
+    assert all(np.diff([model(A, b, x) for x in path]) < 0)
+
+
+def test_truncation_keeps_float32():
+    A, b = (array.astype(np.float32) for array in spd(20))
+    result = ck.conjugate_gradient(A, b, radius=0.1)
+    assert result.x.dtype == np.float32
+    assert np.linalg.norm(result.x) == pytest.approx(0.1, rel=1e-5)
+
+
+# --- Bad input ---
+
+@pytest.mark.parametrize(("options", "words"), [
+    ({"rtol": -1.0}, "rtol"), ({"rtol": 1.0}, "rtol"), ({"atol": -1.0}, "atol"), ({"atol": np.inf}, "atol"),
+    ({"maxiter": -1}, "maxiter"), ({"maxiter": 2.0}, "maxiter"), ({"radius": 0.0}, "radius"),
+    ({"x0": np.ones(3)}, r"x0 has shape \(3,\); expected \(5,\)"),
+    ({"x0": np.ones(5), "radius": 1.0}, "x0 must be zero"),
+    ({"M": np.eye(3)}, "expected"), ({"x0": np.full(5, np.nan)}, "x0 has 5 entries"),
+])
+def test_options_that_do_not_fit_are_refused(options, words):
+    A, b = spd(5)
+    with pytest.raises(ck.ProblemError, match=words):
+        ck.conjugate_gradient(A, b, **options)
+
+
+@pytest.mark.parametrize(("b", "words"), [(np.ones((5, 2)), "b must be a vector"), (1.0, "b must be a vector"),
+                                          (np.ones(4), "expected"), ([np.inf] * 5, "not finite")])
+def test_right_hand_sides_that_do_not_fit_are_refused(b, words):
+    with pytest.raises(ck.ProblemError, match=words):
+        ck.conjugate_gradient(np.eye(5), b)
+
+
+@pytest.mark.parametrize("wrap", [np.asarray, np.ndarray.tolist, sp.csr_matrix])
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_matrix_that_is_not_finite_is_refused_and_not_called_a_numerical_error(bad, wrap):
+    A, b = spd(5)
+    A[3, 1] = A[1, 3] = bad
+    for x0 in (None, np.ones(5)):
+        with pytest.raises(ck.ProblemError, match="finite"):
+            ck.conjugate_gradient(wrap(A), b, x0)
+    with pytest.raises(ck.ProblemError, match="M has 2 entries that are not finite"):
+        ck.conjugate_gradient(np.eye(5), b, M=A)
+
+
+@pytest.mark.parametrize(("diagonal", "words"), [([1.0, 0.0], r"diagonal\[1\] = 0 is not positive"),
+                                                 ([1.0, -2.0], "not positive"), (np.eye(2), "must be a vector"),
+                                                 ([np.nan], "not finite")])
+def test_jacobi_refuses_a_diagonal_that_is_not_positive(diagonal, words):
+    with pytest.raises(ck.ProblemError, match=words):
+        ck.jacobi(diagonal)
+
+
+def test_jacobi_divides_vectors_and_blocks_and_keeps_float32():
+    M = ck.jacobi(np.array([2.0, 4.0], np.float32))
+    assert (M @ np.ones(2, np.float32)).tolist() == [0.5, 0.25]
+    assert (M @ np.ones((2, 3), np.float32)).tolist() == [[0.5] * 3, [0.25] * 3]
+    assert M.dtype == np.float32
+    assert ck.jacobi([]).shape == (0, 0)
+
+
+def test_each_status_prints_as_its_word():
+    assert [str(status) for status in Status] == ["converged", "iteration_limit", "nonpositive_curvature", "boundary",
+                                                  "numerical_error"]
