@@ -269,7 +269,7 @@ def plot(csv_path: Path, png_path: Path) -> None:
         axis.minorticks_off()
         axis.grid(alpha=0.3)
     figure.supylabel("seconds (median; band: quartiles)")
-    figure.suptitle(f"Conjugate gradient against Cholesky, {rows[0]['threads']} BLAS thread{"s" if int(threads) != 1 else ""}; "
+    figure.suptitle(f"Conjugate gradient against Cholesky, BLAS threads: {rows[0]['threads']}; "
                     "lines of CG end where it was given up")
     handles = {h.get_label(): h for axis in axes.flat for h in axis.get_legend_handles_labels()[0]}
     for axis in axes.flat[len(shown):]:
