@@ -124,6 +124,7 @@ def gauss_newton_operator(outputs: Callable[[np.ndarray], Any], x: Any,
 
     Notes
     -----
+    autograd's derivatives of `mean` and `**` turn float32 into float64; `sum(e * e) * share` does not.
     Schraudolph 2002, "Fast curvature matrix-vector products for second-order gradient descent".
 
     Examples
@@ -135,14 +136,15 @@ def gauss_newton_operator(outputs: Callable[[np.ndarray], Any], x: Any,
     True
     """
     from autograd import make_vjp
-    from autograd.differential_operators import make_jvp
 
     x = _point(x)
-    jvp = make_jvp(outputs)(x)
-    vjp, _ = make_vjp(outputs)(x)
+    vjp, y = make_vjp(outputs)(x)
+    # u -> Jᵀu is linear, so the transpose of its own derivative, at any u, is v -> Jv. Linearising it once
+    # spares the forward pass that autograd's make_jvp would repeat in every product.
+    jvp, _ = make_vjp(vjp)(np.zeros_like(y))
 
     def product(v: np.ndarray) -> np.ndarray:
-        _, tangent = jvp(np.asarray(v, dtype=x.dtype).reshape(-1))
-        return np.asarray(vjp(weight(tangent)), dtype=x.dtype)
+        v = np.asarray(v, dtype=x.dtype).reshape(-1)
+        return np.asarray(vjp(weight(jvp(v))), dtype=x.dtype)
 
     return _symmetric(x.size, product, x.dtype)

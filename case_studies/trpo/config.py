@@ -1,0 +1,167 @@
+"""Every setting of a run: its default, what it means, its range and where the default comes from."""
+
+from __future__ import annotations
+
+from dataclasses import Field, asdict, dataclass, field, fields
+from math import inf
+from typing import Any
+
+import convexkit as ck
+
+
+@dataclass(frozen=True)
+class Interval:
+    """The numbers a setting may take; an end is open unless it is said to be closed."""
+
+    low: float = -inf
+    high: float = inf
+    closed_low: bool = False
+    closed_high: bool = False
+
+    def __contains__(self, number: float) -> bool:
+        above = number >= self.low if self.closed_low else number > self.low
+        below = number <= self.high if self.closed_high else number < self.high
+        return above and below
+
+    def __str__(self) -> str:
+        return f"{'[' if self.closed_low else '('}{self.low:g}, {self.high:g}{']' if self.closed_high else ')'}"
+
+
+POSITIVE = Interval(0)
+AT_LEAST_ZERO = Interval(0, closed_low=True)
+AT_LEAST_ONE = Interval(1, closed_low=True)
+SHARE = Interval(0, 1, closed_low=True, closed_high=True)
+
+
+def setting(default: Any, sentence: str, source: str, interval: Interval | None = None) -> Any:
+    """A dataclass field that carries its own documentation."""
+    return field(default=default, metadata={"sentence": sentence, "range": interval, "source": source})
+
+
+@dataclass(frozen=True)
+class TrpoConfig:
+    """The settings of one training run; `config.json` is this and nothing else.
+
+    Raises
+    ------
+    ProblemError
+        If a setting has the wrong type or is out of its range; names the setting.
+
+    Examples
+    --------
+    >>> TrpoConfig(max_kl=0.02).max_kl
+    0.02
+    >>> TrpoConfig(gamma=1.5)
+    Traceback (most recent call last):
+        ...
+    convexkit.errors.ProblemError: gamma = 1.5 is out of range; expected a number in [0, 1].
+    """
+
+    env: str = setting("CartPole-v1", "Gymnasium id of the environment.", "Gymnasium")
+    steps: int = setting(100_000, "Environment steps of the whole run, rounded down to whole batches.",
+                         "the usual budget for classic control", AT_LEAST_ONE)
+    seed: int = setting(0, "Seed of everything random: networks, actions and environments.", "", AT_LEAST_ZERO)
+    envs: int = setting(8, "Environments stepped side by side in this process.",
+                        "measured: one network pass serves all of them", AT_LEAST_ONE)
+    batch_size: int = setting(2000, "Steps between two updates, over all environments together.",
+                              "measured on CartPole: half of it is less steady", Interval(2, closed_low=True))
+    hidden: tuple[int, ...] = setting((64, 64), "Widths of the hidden tanh layers of policy and baseline.",
+                                      "Spinning Up", AT_LEAST_ONE)
+    gamma: float = setting(0.99, "Discount factor.", "Schulman et al. 2016", SHARE)
+    gae_lambda: float = setting(0.95, "Decay of the advantage estimator: 0 is one step, 1 is Monte Carlo.",
+                                "Schulman et al. 2016", SHARE)
+    max_kl: float = setting(0.01, "Trust region: the largest mean KL divergence of one update.",
+                            "Schulman et al. 2015", POSITIVE)
+    damping: float = setting(0.1, "Multiple of the identity added to the Fisher matrix.",
+                             "Spinning Up", POSITIVE)
+    cg_iterations: int = setting(10, "Largest number of conjugate gradient iterations of one update.",
+                                 "Schulman et al. 2015, Appendix C", AT_LEAST_ONE)
+    cg_rtol: float = setting(0.01, "Conjugate gradient stops at this relative residual.",
+                             "measured: a smaller one changes no learning curve", Interval(0, 1, closed_low=True))
+    sufficient_decrease: float = setting(0.1, "Share of the predicted gain that the line search asks for (alpha).",
+                                         "Boyd & Vandenberghe, section 9.2", Interval(0, 0.5))
+    shrink: float = setting(0.7, "Factor by which the line search shortens a refused step (beta).",
+                            "Boyd & Vandenberghe, section 9.2", Interval(0, 1))
+    line_search_trials: int = setting(12, "Largest number of trial steps of one line search.",
+                                      "0.7 to the power of 11 is 2 %", AT_LEAST_ONE)
+    value_iterations: int = setting(2, "Gauss-Newton iterations of the baseline after each batch; 0 freezes it.",
+                                    "measured on CartPole and Pendulum", AT_LEAST_ZERO)
+    value_cg_iterations: int = setting(5, "Largest number of conjugate gradient iterations in each of them.",
+                                       "measured on CartPole and Pendulum", AT_LEAST_ONE)
+    value_damping: float = setting(0.1, "Multiple of the identity added to the baseline's Gauss-Newton matrix.",
+                                   "measured on CartPole and Pendulum", POSITIVE)
+    initial_log_std: float = setting(0.0, "Logarithm of the first standard deviation of continuous actions.",
+                                     "stable-baselines3", Interval())
+    normalize_observations: bool = setting(True, "Shift and scale observations by their running mean and deviation.",
+                                           "frozen within a batch, saved with the policy")
+
+    def __post_init__(self) -> None:
+        # json gives a list and the command line an argparse list; the frozen value is a tuple.
+        if isinstance(self.hidden, list):
+            object.__setattr__(self, "hidden", tuple(self.hidden))
+        for option in fields(self):
+            check(option, getattr(self, option.name))
+        if self.batch_size < self.envs:
+            raise ck.ProblemError(f"batch_size = {self.batch_size} is less than envs = {self.envs}; "
+                                  "every environment must make at least one step in a batch.")
+        if self.steps < self.batch_size:
+            raise ck.ProblemError(f"steps = {self.steps} is less than batch_size = {self.batch_size}; "
+                                  "there would be no update.")
+
+    @property
+    def horizon(self) -> int:
+        """Steps of each environment in one batch: batch_size over envs, rounded down."""
+        return self.batch_size // self.envs
+
+    @property
+    def iterations(self) -> int:
+        """Updates of the run: as many whole batches as fit in `steps`."""
+        return self.steps // (self.horizon * self.envs)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings as json types."""
+        return {**asdict(self), "hidden": list(self.hidden)}
+
+    @classmethod
+    def from_dict(cls, settings: dict[str, Any]) -> TrpoConfig:
+        """The inverse of `to_dict`.
+
+        >>> TrpoConfig.from_dict(TrpoConfig(seed=3).to_dict()).seed
+        3
+        """
+        unknown = sorted(set(settings) - {option.name for option in fields(cls)})
+        if unknown:
+            raise ck.ProblemError(f"unknown setting {unknown[0]!r}.")
+        return cls(**settings)
+
+
+def check(option: Field[Any], value: Any) -> None:
+    """Raise ProblemError, naming the setting, unless the value has its type and lies in its range."""
+    name, interval = option.name, option.metadata["range"]
+    if option.type == "tuple[int, ...]":
+        if not isinstance(value, tuple):
+            raise ck.ProblemError(f"{name} must be a sequence of integers; got {value!r}.")
+        for width in value:
+            _check_number(name, width, int, interval)
+    elif option.type in ("int", "float"):
+        _check_number(name, value, int if option.type == "int" else float, interval)
+    elif option.type == "bool" and not isinstance(value, bool):
+        raise ck.ProblemError(f"{name} must be True or False; got {value!r}.")
+    elif option.type == "str" and not (isinstance(value, str) and value):
+        raise ck.ProblemError(f"{name} must be a name; got {value!r}.")
+
+
+def _check_number(name: str, value: Any, kind: type, interval: Interval) -> None:
+    accepted = (int,) if kind is int else (int, float)
+    if isinstance(value, bool) or not isinstance(value, accepted):
+        raise ck.ProblemError(f"{name} must be {'an integer' if kind is int else 'a number'}; got {value!r}.")
+    if value not in interval:
+        raise ck.ProblemError(f"{name} = {value:g} is out of range; expected "
+                              f"{'an integer' if kind is int else 'a number'} in {interval}.")
+
+
+def describe(option: Field[Any]) -> str:
+    """Sentence, range and source of a setting in one line: the help of the command line."""
+    interval, source = option.metadata["range"], option.metadata["source"]
+    notes = [note for note in (f"in {interval}" if interval is not None else "", source) if note]
+    return option.metadata["sentence"] + (f" ({'; '.join(notes)})" if notes else "")
