@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         if options.write_example:
-            if os.path.exists(options.file):
+            if os.path.lexists(options.file):
                 print(f"error: {options.file} exists and is left alone; name a new file.", file=sys.stderr)
                 return BAD_INPUT
             write_problem(options.file, example_problem())

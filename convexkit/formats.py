@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import tempfile
+import threading
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,9 @@ KEYS = {
     "lb": "(n,) array or number, lower bounds; -inf or omitted for none",
     "ub": "(n,) array or number, upper bounds; +inf or omitted for none",
 }
+
+# No byte of a deflated stream stands for more than this many (the format's limit is 1032).
+LARGEST_DEFLATION = 1040
 
 
 def read_problem(path: str | os.PathLike) -> QCQP:
@@ -71,12 +75,16 @@ def read_problem(path: str | os.PathLike) -> QCQP:
                 key = member.filename.removesuffix(".npy")
                 if key not in KEYS:
                     raise FormatError(f"{path}: unknown key {key!r}; known keys are {', '.join(KEYS)}.")
+                if key in data:
+                    raise FormatError(f"{path}: {key} is there twice.")
                 data[key] = _read_array(path, archive, member, key)
-    except zipfile.BadZipFile as error:
+    except (OSError, EOFError) as error:
+        raise FormatError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}.") from None
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, OverflowError) as error:
+        if isinstance(error, FormatError):
+            raise
         raise FormatError(f"{path}: not a readable .npz archive ({error}). Make one with numpy.savez, or see "
                           "`python -m convexkit solve FILE --write-example`.") from None
-    except (OSError, EOFError) as error:
-        raise FormatError(f"{path}: cannot be read: {error}.") from None
     try:
         return _problem(data)
     except ProblemError as error:
@@ -90,18 +98,25 @@ def _read_array(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo, k
             header = (np.lib.format.read_array_header_1_0 if version == (1, 0)
                       else np.lib.format.read_array_header_2_0)
             shape, _, dtype = header(stream)
+            start = stream.tell()
         size = int(np.prod([int(k) for k in shape], dtype=object)) if shape else 1
         if dtype.hasobject or dtype.kind not in "fiub":
             raise FormatError(f"{path}: {key} holds {dtype}, not numbers.")
-        if size * dtype.itemsize > member.file_size:
+        # The archive's own word on its size is a claim as well; what is on the disk is not.
+        held = min(member.file_size, LARGEST_DEFLATION * path.stat().st_size) - start
+        if size * dtype.itemsize > held:
             raise FormatError(f"{path}: the header of {key} claims shape {shape}, {size * dtype.itemsize} bytes, but "
-                              f"the file holds {member.file_size}.")
-        with archive.open(member) as stream:
-            return np.lib.format.read_array(stream, allow_pickle=False)
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        if isinstance(error, FormatError):
-            raise
-        raise FormatError(f"{path}: {key} is not a readable array ({error}).") from None
+                              f"the file holds {held}.")
+        with archive.open(member) as stream, np.errstate(over="ignore"):
+            array = np.lib.format.read_array(stream, allow_pickle=False)
+            return array.astype(np.float64) if dtype.itemsize > 8 else array
+    except FormatError:
+        raise
+    except Exception as error:
+        # Damaged bytes meet three parsers here (zip, zlib, and Python's own for the header), each with exceptions
+        # of its own: TokenError, zlib.error, RuntimeError for a password, MemoryError for deep nesting.
+        reason = str(error) or type(error).__name__
+        raise FormatError(f"{path}: {key} is not a readable array ({' '.join(reason.split())}).") from None
 
 
 def _problem(data: dict[str, np.ndarray]) -> QCQP:
@@ -109,7 +124,9 @@ def _problem(data: dict[str, np.ndarray]) -> QCQP:
         raise ProblemError("neither P0 nor q0 is there; one of them says what is minimised.")
     objective = Quadratic(data.get("P0"), data.get("q0"), data.get("r0", 0.0))
     n = objective.n
-    inequalities = []
+    if n == 0:
+        raise ProblemError("the objective has no variables; a problem needs at least one.")
+    inequalities: list[Quadratic] = []
     if "q" in data or "P" in data or "r" in data:
         given = next(data[key] for key in ("P", "q", "r") if key in data)
         count = given.shape[0] if given.ndim else 1
@@ -145,17 +162,21 @@ def write_problem(path: str | os.PathLike, problem: QCQP) -> None:
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     name = os.path.join(folder, "disc.npz")
     ...     ck.write_problem(name, ck.QCQP(ck.Quadratic(None, [1.0]), [ck.Quadratic([[2.0]], [0.0], -1.0)]))
-    ...     sorted(np.load(name))
-    ['P', 'P0', 'q', 'q0', 'r', 'r0']
+    ...     with np.load(name) as archive:
+    ...         sorted(archive)
+    ['P', 'q', 'q0', 'r', 'r0']
     """
     def dense(matrix: Any) -> np.ndarray:
         return matrix.toarray() if sp.issparse(matrix) else np.asarray(matrix)
 
     f0, curved = problem.objective, problem.inequalities
-    arrays: dict[str, Any] = {"P0": f0.hessian(), "q0": f0.q, "r0": f0.r}
+    arrays: dict[str, Any] = {"q0": f0.q, "r0": f0.r}
+    if not f0.is_affine:
+        arrays["P0"] = f0.hessian()
     if curved:
-        arrays |= {"P": np.stack([f.hessian() for f in curved]), "q": np.stack([f.q for f in curved]),
-                   "r": np.array([f.r for f in curved])}
+        arrays |= {"q": np.stack([f.q for f in curved]), "r": np.array([f.r for f in curved])}
+    if not all(f.is_affine for f in curved):
+        arrays["P"] = np.stack([f.hessian() for f in curved])
     if problem.h.size:
         arrays |= {"G": dense(problem.G), "h": problem.h}
     if problem.p:
@@ -165,16 +186,17 @@ def write_problem(path: str | os.PathLike, problem: QCQP) -> None:
     if np.isfinite(problem.ub).any():
         arrays["ub"] = problem.ub
     path = Path(path)
-    temporary = None
+    # Beside the target, so that the last step is one rename; opened like any new file, so that others may read it.
+    temporary = path.parent / f".convexkit-{os.getpid()}-{threading.get_ident()}.tmp"
     try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as stream:
-            temporary = stream.name
+        with open(temporary, "xb") as stream:
             np.savez_compressed(stream, **arrays)
         os.replace(temporary, path)
     except OSError as error:
-        if temporary is not None and os.path.exists(temporary):
-            os.unlink(temporary)
         raise FormatError(f"{path}: cannot be written: {error.strerror or error}.") from None
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()  # gone already if all went well
 
 
 def example_problem() -> QCQP:

@@ -72,6 +72,8 @@ class QCQP:
         if isinstance(inequalities, Quadratic):
             raise ProblemError("inequalities must be a sequence; write [f] for a single constraint.")
         n = objective.n
+        if n == 0:
+            raise ProblemError("objective has no variables; a problem needs at least one.")
         inequalities = tuple(inequalities)
         for i, f in enumerate(inequalities):
             if not isinstance(f, Quadratic):

@@ -12,7 +12,8 @@ from .errors import MissingDependencyError, ProblemError
 from .problem import QCQP
 from .solution import IterationRecord, Solution
 
-ITERATION_HEADER = "iter        value   dual value   primal     dual      gap    step      tau    kappa   seconds"
+ITERATION_HEADER = (f"{'iter':>4} {'value':>13} {'dual value':>12} {'primal':>8} {'dual':>8} {'gap':>8} {'step':>7} "
+                    f"{'tau':>8} {'kappa':>8} {'seconds':>9}")
 
 
 def iteration_line(record: IterationRecord) -> str:
@@ -123,9 +124,9 @@ def plot_iterations(records: Sequence[IterationRecord], path: str | os.PathLike)
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.add_subplot()
     for name in ("primal", "dual", "gap"):
-        # An exact zero has no logarithm; it is drawn at the smallest positive float that is worth seeing.
-        axes.semilogy([r.iteration for r in records], [max(getattr(r, name), 1e-17) for r in records], marker="o",
-                      markersize=3, label=f"{name} residual" if name != "gap" else "duality gap")
+        # An exact zero has no logarithm, and a start at x = 0 may be wrong by 1e300 relative to nothing.
+        axes.semilogy([r.iteration for r in records], np.clip([getattr(r, name) for r in records], 1e-17, 10.0),
+                      marker="o", markersize=3, label=f"{name} residual" if name != "gap" else "duality gap")
     axes.set_xlabel("iteration")
     axes.set_ylabel("relative to the data")
     axes.set_title("Interior-point iterations")

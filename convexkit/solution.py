@@ -67,7 +67,7 @@ class IterationRecord:
     seconds: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Solution:
     """The answer to a problem, with its evidence.
 

@@ -182,10 +182,11 @@ def _bounded(problem: QCQP, outcome: Outcome, settings: Settings, start: float) 
     bound = Lagrangian(problem).dual_function(point.lam, point.nu, point.lam_lb, point.lam_ub)
     size = max(abs(residuals.value), abs(bound), min(1.0, coefficient_size(problem.objective)))
     gap = abs(residuals.value - bound)
-    if not gap <= settings.loose_tol * size:
+    if not (np.isfinite(bound) and gap <= settings.loose_tol * size):
         return None
-    message = (f"the value is within {gap:.1e} of the bound g(lam, nu), with primal residual {residuals.primal:.1e}, but "
-               f"stationarity stops at {residuals.stationarity:.1e} after {outcome.nit} iterations, {outcome.backend}: "
-               "multipliers seem not to exist. Look for constraints that leave no strictly feasible point.")
+    message = (f"the value is within {gap:.1e} of the bound g(lam, nu), with primal residual {residuals.primal:.1e}, "
+               f"but stationarity stops at {residuals.stationarity:.1e} after {outcome.nit} iterations, "
+               f"{outcome.backend}: multipliers seem not to exist. Look for constraints that leave no "
+               "strictly feasible point.")
     return _solution(problem, Status.OPTIMAL_INACCURATE, message, point, residuals.value, bound, residuals, None,
                      outcome.nit, start)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from ..errors import ProblemError
 from ..problem import QCQP
 from ..quadratic import Quadratic, minimum
-from .kkt import kkt_residuals
+from .kkt import coefficient_size, kkt_residuals
 from .lagrangian import Lagrangian, slope_terms
 
 # A component of a sum that vanishes up to this share of its terms is rounding: perturbing each coefficient
@@ -18,7 +20,7 @@ ROUNDING = 1e-8
 RADIUS = 1e8
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class InfeasibilityCertificate:
     """Multipliers that prove that no point is feasible.
 
@@ -79,7 +81,7 @@ class InfeasibilityCertificate:
         return self.margin(problem) > 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class UnboundednessCertificate:
     """A feasible point and a direction along which the objective falls without end.
 
@@ -108,6 +110,8 @@ class UnboundednessCertificate:
         Sums that should vanish may be off by rounding (1e-8 of their terms).
         """
         d = self.direction
+        if d.shape != (problem.n,):
+            raise ProblemError(f"direction has shape {d.shape}; expected ({problem.n},).")
         ad = np.abs(d)
         largest = float(ad.max(initial=0.0))
         if not np.isfinite(d).all() or largest == 0:
@@ -134,7 +138,28 @@ class UnboundednessCertificate:
     def verify(self, problem: QCQP) -> bool:
         """Whether (x, d) proves `problem` unbounded below. Two products with each P."""
         return self.falls(problem) and bool(np.isfinite(self.x).all()) \
-            and kkt_residuals(problem, self.x).primal <= 1e-6
+            and kkt_residuals(problem, self.x).primal <= 1e-6 and _meets_limits(problem, self.x)
+
+
+def _meets_limits(problem: QCQP, x: np.ndarray) -> bool:
+    """Whether no row is violated by more than 1e-4 of its limit (plus its largest coefficient), however large x is.
+
+    Far out along a ray, where x is 1e8, a violation of 1 is rounding relative to the terms of its row, and rows that
+    contradict each other look met. Relative to their limits they are not.
+    """
+    excess = np.maximum(problem.inequality_values(x), 0.0)
+    sizes = np.concatenate([[abs(f.r) + coefficient_size(f) for f in problem.inequalities],
+                            np.abs(problem.h) + _largest(problem.G)])
+    off = np.abs(problem.equality_values(x))
+    return bool((excess <= 1e-4 * sizes).all() and (off <= 1e-4 * (np.abs(problem.b) + _largest(problem.A))).all())
+
+
+def _largest(matrix: Any) -> np.ndarray:
+    """Largest |entry| of each row."""
+    if not matrix.shape[0]:
+        return np.zeros(0)
+    largest = abs(matrix).max(axis=1)
+    return largest.toarray().reshape(-1) if hasattr(largest, "toarray") else largest
 
 
 def _curvature(f: Quadratic, ad: np.ndarray) -> float:

@@ -67,7 +67,6 @@ def coefficient_size(f: Quadratic) -> float:
     return size
 
 
-@np.errstate(over="ignore", invalid="ignore")  # an overflow makes a residual inf or NaN, which max() reports as inf
 def row_floor(constant: Any, coefficient: Any) -> np.ndarray:
     """What a row's residual is measured against at least: min(1, coefficient) if its constant is zero, else 0.
 
@@ -77,6 +76,7 @@ def row_floor(constant: Any, coefficient: Any) -> np.ndarray:
     return np.where(np.abs(constant) <= 1e-14 * np.asarray(coefficient), np.minimum(1.0, coefficient), 0.0)
 
 
+@np.errstate(over="ignore", invalid="ignore")  # an overflow makes a residual inf or NaN, which max() reports as inf
 def kkt_residuals(problem: QCQP, x: Any, lam: Any = None, nu: Any = None, lam_lb: Any = None,
                   lam_ub: Any = None) -> KKTResiduals:
     """The four KKT residuals and the duality gap of any point, from any solver.
@@ -165,7 +165,9 @@ def kkt_residuals(problem: QCQP, x: Any, lam: Any = None, nu: Any = None, lam_lb
     slope_scale = max(slope_scale, float(np.abs(lam_lb).max(initial=0.0)), float(np.abs(lam_ub).max(initial=0.0)))
 
     # Primal feasibility, with the worst row in words.
-    bound_floor = min(1.0, x_size)
+    # A bound of zero has no size of its own: that of x, or of the other bounds where x is nearly zero as well.
+    ends = np.abs(np.concatenate([problem.lb, problem.ub]))
+    bound_floor = min(1.0, max(x_size, float(ends[np.isfinite(ends)].max(initial=0.0))))
     shares = {
         "inequalities": _share(values[:quadratics], sizes[:quadratics]),
         "G": _share(values[quadratics:], sizes[quadratics:]),

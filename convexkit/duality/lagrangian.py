@@ -81,8 +81,7 @@ class Lagrangian:
         total = weighted_sum(np.concatenate(([1.0], lam[:quadratics])), (pr.objective, *pr.inequalities))
         rows = lam[quadratics:]
         q = total.q + pr.G.T @ rows + pr.A.T @ nu - lam_lb + lam_ub
-        constant = total.r - _finite_dot(rows, pr.h) - float(nu @ pr.b) + _finite_dot(lam_lb, pr.lb) \
-            - _finite_dot(lam_ub, pr.ub)
+        constant = total.r - float(nu @ pr.b) + _constants((-rows, pr.h), (lam_lb, pr.lb), (-lam_ub, pr.ub))
         result = Quadratic(total.P, q, 0.0)
         result.r = constant  # may be -inf, which the constructor refuses in data
         return result
@@ -126,6 +125,7 @@ class Lagrangian:
         """The x that attains `dual_function`, one of them if there are several, None if there is none."""
         return self._infimum(lam, nu, lam_lb, lam_ub)[1]
 
+    @np.errstate(over="ignore", invalid="ignore")  # what is beyond the range of floats is no bound, and says so
     def _infimum(self, lam: Any, nu: Any, lam_lb: Any, lam_ub: Any) -> tuple[float, np.ndarray | None]:
         pr = self.problem
         over_box = lam_lb is None and lam_ub is None
@@ -150,10 +150,10 @@ class Lagrangian:
         return value, x
 
 
-def _finite_dot(weights: np.ndarray, limits: np.ndarray) -> float:
-    """Σ weights·limits with 0·inf = 0."""
-    used = weights != 0
-    return float(weights[used] @ limits[used])
+def _constants(*pairs: tuple[np.ndarray, np.ndarray]) -> float:
+    """Σ weights·limits over all pairs, with 0·inf = 0, and -inf where a term is, whatever the others are."""
+    terms = np.concatenate([weights[weights != 0] * limits[weights != 0] for weights, limits in pairs])
+    return -np.inf if (terms == -np.inf).any() else float(terms.sum())
 
 
 def slope_terms(problem: QCQP, lam: np.ndarray, nu: np.ndarray, lam_lb: np.ndarray, lam_ub: np.ndarray,
@@ -166,16 +166,31 @@ def slope_terms(problem: QCQP, lam: np.ndarray, nu: np.ndarray, lam_lb: np.ndarr
     return total + abs(problem.G).T @ lam[quadratics:] + abs(problem.A).T @ np.abs(nu)
 
 
+def _box_minimizer(f: Quadratic, lb: np.ndarray, ub: np.ndarray) -> np.ndarray:
+    """A point in the box with f nearly as low as it gets; the start, if f falls out of the floats' range."""
+    start = np.clip(np.zeros(f.n), lb, ub)
+    # Powers of two are exact, so that a scale does not change the answer, only keeps its squares finite.
+    scale = 2.0 ** -np.ceil(np.log2(max(float(np.abs(f.q).max()), float(np.abs(f.hessian()).max()))))
+    with np.errstate(over="ignore", invalid="ignore"):
+        try:
+            found = scipy_minimize(lambda x: scale * f.value(x), start, jac=lambda x: scale * f.gradient(x),
+                                   bounds=list(zip(lb, ub, strict=True)), method="L-BFGS-B",
+                                   options={"maxiter": 500, "ftol": 1e-15, "gtol": 1e-12})
+        except ProblemError:  # it stepped to inf, or to inf - inf
+            return start
+        return found.x if np.isfinite(f.gradient(found.x)).all() else start
+
+
 def _bound_multipliers(f: Quadratic, lb: np.ndarray, ub: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Multipliers of the bounds at (nearly) the minimiser of f over the box: its slope, split by sign."""
     low, high = np.isfinite(lb), np.isfinite(ub)
     if f.P is None or not f.hessian().any():
         slope = f.q
     else:
-        start = np.clip(np.zeros(f.n), lb, ub)
-        found = scipy_minimize(f.value, start, jac=f.gradient, bounds=list(zip(lb, ub, strict=True)),
-                               method="L-BFGS-B", options={"maxiter": 500, "ftol": 1e-15, "gtol": 1e-12})
-        x = found.x
+        if minimum(f)[1] is None:
+            # Bounds add no curvature: the infimum is -inf whatever their multipliers are.
+            return np.zeros(f.n), np.zeros(f.n)
+        x = _box_minimizer(f, lb, ub)
         slope = f.gradient(x)
         # Variables strictly inside have slope zero; solve for that exactly, and keep it if it stays inside.
         free = (x > lb) & (x < ub)

@@ -10,10 +10,10 @@ import numpy as np
 from ..problem import QCQP
 from ..validation import as_vector
 from .kkt import kkt_residuals
-from .lagrangian import multipliers
+from .lagrangian import Lagrangian, multipliers
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Sensitivity:
     """Derivatives of the optimal value p* where the multipliers are unique; else subgradients of it.
 
@@ -66,8 +66,6 @@ def sensitivity(problem: QCQP, x: Any, lam: Any = None, nu: Any = None, lam_lb: 
     x = as_vector("x", x, problem.n)
     residual = kkt_residuals(problem, x, lam, nu, lam_lb, lam_ub).max()
     if lam_lb is None and lam_ub is None:
-        from .lagrangian import Lagrangian
-
         # At an optimal point the slope left by the other multipliers is that of the bounds.
         slope = Lagrangian(problem).gradient(x, lam, nu)
         lam_lb = np.where(np.isfinite(problem.lb), np.maximum(slope, 0.0), 0.0)

@@ -1,0 +1,483 @@
+"""Lagrangian, dual function, KKT residuals, certificates and prices, each against the book or the definition."""
+
+import re
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+import convexkit as ck
+
+from .gallery import CASES, disc, random_qcqp, single_variable
+
+OPTIMAL = [name for name, make in CASES.items() if make().status == ("optimal",) and make().x is not None]
+INFEASIBLE = [name for name, make in CASES.items() if make().status == ("infeasible",)]
+UNBOUNDED = ["unbounded_lp", "unbounded_qcqp"]
+
+
+def random_multipliers(problem, rng):
+    def some(size):
+        return rng.exponential(1.0, size) * (rng.random(size) < 0.7)
+
+    return some(problem.m), rng.standard_normal(problem.p)
+
+
+# ---------------------------------------------------------------- the Lagrangian
+
+
+def test_the_lagrangian_is_the_weighted_sum_of_its_definition():
+    rng = np.random.default_rng(1)
+    problem = random_qcqp(4, 2, rng, linear=3, equalities=2, bounds=True)
+    x, lam, nu = rng.standard_normal(4), rng.standard_normal(5), rng.standard_normal(2)
+    lam_lb, lam_ub = rng.standard_normal(4), rng.standard_normal(4)
+    expected = (problem.objective(x) + lam @ problem.inequality_values(x) + nu @ problem.equality_values(x)
+                + lam_lb @ (problem.lb - x) + lam_ub @ (x - problem.ub))
+    L = ck.Lagrangian(problem)
+    assert L.value(x, lam, nu, lam_lb, lam_ub) == pytest.approx(expected, rel=1e-12)
+    assert L(x, lam, nu, lam_lb, lam_ub) == L.at(lam, nu, lam_lb, lam_ub)(x)
+    assert L(x) == problem.objective(x)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_gradient_is_that_of_central_differences(seed):
+    rng = np.random.default_rng(seed)
+    problem = random_qcqp(5, 2, rng, linear=2, equalities=1, bounds=True)
+    x, (lam, nu) = rng.standard_normal(5), random_multipliers(problem, rng)
+    bounds = rng.random(5), rng.random(5)
+    L = ck.Lagrangian(problem)
+    # A central difference of a quadratic is exact up to rounding, whatever the step.
+    differences = [(L(x + e, lam, nu, *bounds) - L(x - e, lam, nu, *bounds)) / 2.0 for e in np.eye(5)]
+    np.testing.assert_allclose(L.gradient(x, lam, nu, *bounds), differences, rtol=1e-10, atol=1e-10)
+
+
+def test_a_lagrangian_needs_a_problem_and_multipliers_that_fit():
+    with pytest.raises(ck.ProblemError, match="problem must be a QCQP; got Quadratic"):
+        ck.Lagrangian(ck.Quadratic(np.eye(2)))
+    L = ck.Lagrangian(random_qcqp(3, 1, np.random.default_rng(0), linear=2, equalities=1))
+    for arguments, words in (({"lam": [1.0]}, "lam has length 1; expected 3: 1 quadratic inequalities, then 2 rows"),
+                             ({"nu": [1.0, 2.0]}, "nu has length 2; expected 1: one for each row of A"),
+                             ({"lam_lb": [1.0]}, "lam_lb has length 1; expected 3"),
+                             ({"lam_ub": np.zeros(4)}, "lam_ub has length 4; expected 3"),
+                             ({"nu": [np.nan]}, "nu has 1 entries that are not finite")):
+        with pytest.raises(ck.ProblemError, match=words):
+            L.dual_function(**arguments)
+
+
+# ---------------------------------------------------------------- the dual function
+
+
+@pytest.mark.parametrize("lam", [0.0, 0.5, 1.0, 2.0, 3.0, 10.0])
+def test_dual_function_of_exercise_5_1(lam):
+    L = ck.Lagrangian(single_variable().problem)
+    assert L.dual_function([lam]) == pytest.approx(-9 * lam**2 / (1 + lam) + 1 + 8 * lam, rel=1e-12)
+    np.testing.assert_allclose(L.minimizer([lam]), [3 * lam / (1 + lam)], rtol=1e-12)
+
+
+@pytest.mark.parametrize("nu", [[-1.0, 0.0], [0.0, 0.0], [2.0, -3.0]])
+def test_dual_function_of_the_least_norm_problem(nu):
+    # Section 5.1.3: g(nu) = -¼ nuᵀAAᵀnu - bᵀnu; 1.5 at (-1, 0).
+    problem = CASES["least_norm"]().problem
+    nu = np.array(nu)
+    expected = -0.25 * nu @ problem.A @ problem.A.T @ nu - problem.b @ nu
+    assert ck.Lagrangian(problem).dual_function(None, nu) == pytest.approx(expected, rel=1e-12)
+
+
+def test_dual_function_of_an_lp_is_finite_only_where_the_slope_vanishes():
+    problem = ck.lp([-4.0, -3.0], G=[[1.0, 1.0], [2.0, 1.0], [-1.0, 0.0], [0.0, -1.0]], h=[10.0, 15.0, 0.0, 0.0])
+    L = ck.Lagrangian(problem)
+    assert L.dual_function([2.0, 1.0, 0.0, 0.0]) == pytest.approx(-35.0, rel=1e-14)
+    assert L.dual_function([3.0, 1.0, 1.0, 1.0]) == pytest.approx(-45.0, rel=1e-14)
+    assert L.dual_function([2.0, 1.0, 0.1, 0.0]) == -np.inf
+    assert L.minimizer([2.0, 1.0, 0.1, 0.0]) is None
+
+
+def test_bounds_as_the_domain_are_the_best_bound_multipliers():
+    # inf over the box of cᵀx + lam·(row) is attained at a corner, coordinate by coordinate.
+    problem = ck.lp([3.0, -1.0, 2.0], G=[[1.0, 1.0, 1.0]], h=[1.0], lb=[-1.0, -2.0, -3.0], ub=[1.0, 2.0, 3.0])
+    slope = np.array([3.0, -1.0, 2.0]) + 0.5
+    expected = float(np.minimum(slope * problem.lb, slope * problem.ub).sum()) - 0.5
+    L = ck.Lagrangian(problem)
+    assert L.dual_function([0.5]) == pytest.approx(expected, rel=1e-13)
+    assert L.dual_function([0.5], None, np.maximum(slope, 0), np.maximum(-slope, 0)) == pytest.approx(expected)
+    assert L.dual_function([0.5], None, np.zeros(3)) == -np.inf
+
+
+def test_a_box_constrained_quadratic_is_minimised_over_its_box():
+    case = CASES["box_qp"]()
+    assert ck.Lagrangian(case.problem).dual_function() == pytest.approx(-21.625, rel=1e-8)
+
+
+@pytest.mark.parametrize(("problem", "lam", "nu", "bounds"), [
+    (single_variable().problem, [-0.5], None, ()),                                              # a negative multiplier
+    (ck.QCQP(ck.Quadratic(np.diag([1.0, -1.0])), [disc([0.0, 0.0])]), [0.4], None, ()),         # P(lam) indefinite
+    (ck.lp([1.0, 0.0], A=[[0.0, 1.0]], b=[0.0]), None, [1.0], ()),                              # a slope on a flat
+    (ck.lp([-1.0], G=[[1.0]], h=[np.inf]), [1.0], None, ()),                                    # an absent row
+    (ck.lp([1.0], ub=1.0), None, None, ([1.0], [0.0])),                                         # an absent lower bound
+    (ck.lp([-1.0], lb=1.0), None, None, ([0.0], [1.0])),                                        # an absent upper bound
+    (ck.lp([1.0, 1.0], lb=0.0), None, None, ([1.0, -1.0], [0.0, 0.0])),                         # a negative one there
+    (ck.lp([1.0, 1.0], lb=[0.0, -np.inf]), None, None, ()),                                     # an open box
+    (ck.qp(np.diag([1.0, -1.0]), [0.0, -1.0], lb=0.0), None, None, ()),                         # indefinite on a box
+    (ck.qp(np.diag([1.0, 0.0]), [0.0, -1e200], lb=0.0), None, None, ()),                        # beyond all floats
+    (ck.lp([1.0], G=[[1.0], [1.0]], h=[np.inf, 1.0]), [1.0, -1.0], None, ()),                   # two reasons at once
+])
+def test_the_dual_function_is_minus_infinity_off_its_domain(problem, lam, nu, bounds):
+    assert ck.Lagrangian(problem).dual_function(lam, nu, *bounds) == -np.inf
+
+
+def test_an_indefinite_problem_has_a_dual_function_where_p_of_lam_is_definite():
+    # minimise -½x² where x² ≤ 1: g(lam) = -lam for lam ≥ ½, and d* = p* = -½ (the S-procedure).
+    L = ck.Lagrangian(ck.QCQP(ck.Quadratic([[-1.0]]), [ck.Quadratic([[2.0]], [0.0], -1.0)]))
+    assert L.dual_function([0.5]) == pytest.approx(-0.5)
+    assert L.dual_function([2.0]) == pytest.approx(-2.0)
+    assert L.dual_function([0.49]) == -np.inf
+
+
+def test_weight_on_absent_rows_of_both_signs_is_never_nan():
+    L = ck.Lagrangian(ck.lp([1.0], G=[[1.0], [1.0]], h=[np.inf, np.inf]))
+    assert L.value([0.0], [1.0, -1.0]) == -np.inf
+
+
+@pytest.mark.parametrize("seed", [
+    pytest.param(seed, marks=pytest.mark.xfail(strict=True, reason="the stop for missing multipliers fires where there "
+                                                                   "are no inequalities")) if seed == 3 else seed
+    for seed in range(30)])
+def test_weak_duality_holds_for_all_multipliers(seed):
+    # Thirty problems, ten draws each; half of them with bounds as the domain.
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(1, 7))
+    problem = random_qcqp(n, int(rng.integers(0, 4)), rng, linear=int(rng.integers(0, 4)),
+                          equalities=int(rng.integers(0, n)), bounds=seed % 2 == 0)
+    optimum = ck.solve(problem).require_optimal()
+    L = ck.Lagrangian(problem)
+    size = max(1.0, abs(optimum.value))
+    for _ in range(10):
+        lam, nu = random_multipliers(problem, rng)
+        assert L.dual_function(lam, nu) <= optimum.value + 1e-7 * size
+        explicit = L.dual_function(lam, nu, *(rng.random((2, n)) * np.isfinite(problem.lb)))
+        assert explicit <= optimum.value + 1e-7 * size
+    assert L.dual_function(optimum.lam, optimum.nu) == pytest.approx(optimum.value, abs=1e-5 * size)
+
+
+def test_the_infimum_over_a_box_is_never_above_any_value_in_the_box():
+    rng = np.random.default_rng(12)
+    for _ in range(20):
+        n = int(rng.integers(1, 6))
+        F = rng.standard_normal((max(1, n - 1), n))
+        problem = ck.qp(F.T @ F, rng.standard_normal(n), lb=-rng.random(n), ub=rng.random(n))
+        bound = ck.Lagrangian(problem).dual_function()
+        points = problem.lb + (problem.ub - problem.lb) * rng.random((200, n))
+        lowest = min(problem.objective(x) for x in points)
+        assert bound <= lowest + 1e-12
+        assert bound == pytest.approx(ck.solve(problem).value, abs=1e-6)
+
+
+def test_structures_of_p_share_one_dual_function():
+    rng = np.random.default_rng(4)
+    F = rng.standard_normal((3, 3))
+    P, q, lam = F.T @ F, rng.standard_normal(3), [0.7]
+    values = []
+    for P1 in (P, sp.csr_matrix(P), lambda v: P @ v):
+        problem = ck.QCQP(ck.Quadratic(P1, q), [ck.Quadratic(P1, -q, -1.0)])
+        values.append(ck.Lagrangian(problem).dual_function(lam))
+    factored = ck.QCQP(ck.Quadratic.from_factor(F, q=q), [ck.Quadratic.from_factor(F, q=-q, r=-1.0)])
+    values.append(ck.Lagrangian(factored).dual_function(lam))
+    np.testing.assert_allclose(values, values[0], rtol=1e-8)
+
+
+# ---------------------------------------------------------------- KKT residuals
+
+
+KKT = ck.QCQP(ck.Quadratic(np.eye(2), [-3.0, -4.0]), [disc([0.0, 0.0])], G=[[1.0, -1.0]], h=[1.0], A=[[0.0, 0.0]],
+              b=[0.0], lb=-5.0, ub=5.0)
+KKT_POINT = {"x": [0.6, 0.8], "lam": [2.0, 0.0], "nu": [0.0], "lam_lb": [0.0, 0.0], "lam_ub": [0.0, 0.0]}
+
+
+def test_kkt_residuals_vanish_at_the_closed_form_optimum():
+    residuals = ck.kkt_residuals(KKT, **KKT_POINT)
+    assert residuals.max() <= 1e-15
+    assert residuals.value == pytest.approx(-4.5, rel=1e-15)
+    assert residuals.dual_value == pytest.approx(-4.5, rel=1e-15)
+    # x = (0.6, 0.8) is on the circle only up to rounding.
+    assert residuals.primal <= 1e-15
+
+
+@pytest.mark.parametrize("name", [name for name in OPTIMAL if "scaled" not in name])
+def test_kkt_residuals_of_the_gallery_vanish_at_the_optimum(name):
+    case = CASES[name]()
+    solution = ck.solve(case.problem)
+    point = solution.lam, solution.nu, solution.lam_lb, solution.lam_ub
+    assert ck.kkt_residuals(case.problem, case.x, *point).max() < 1e-5
+
+
+@pytest.mark.parametrize(("changes", "residual", "where"), [
+    ({"lam": [1.5, 0.0]}, "stationarity", None),
+    ({"x": [0.7, 0.9]}, "primal", "inequalities[0] is positive by"),
+    ({"x": [0.0, -2.0]}, "primal", "inequalities[0] is positive by"),
+    ({"lam": [-2.0, 0.0]}, "dual", None),
+    ({"lam_lb": [-1.0, 0.0]}, "dual", None),
+    ({"lam_ub": [0.0, -1.0]}, "dual", None),
+    ({"lam": [2.0, 1.0]}, "complementarity", None),
+    ({"lam_lb": [1.0, 0.0]}, "complementarity", None),
+    ({"lam_ub": [1.0, 0.0]}, "complementarity", None),
+    ({"lam": [2.0, 1.0]}, "gap", None),
+])
+def test_each_violation_shows_in_its_own_residual(changes, residual, where):
+    residuals = ck.kkt_residuals(KKT, **{**KKT_POINT, **changes})
+    assert getattr(residuals, residual) > 0.05
+    assert residuals.max() >= getattr(residuals, residual)
+    if where is not None:
+        assert residuals.where.startswith(where)
+
+
+@pytest.mark.parametrize(("x", "where"), [
+    ([2.0, 0.0], "G row 0 exceeds its limit by 1.0e+00"),
+    ([0.0, 3.0], "A row 0 is off by 3.0e+00"),
+    ([-1.0, 0.0], "x[0] is below its bound by 1.0e+00"),
+    ([0.0, -1.5], "x[1] is below its bound by 5.0e-01"),
+])
+def test_the_worst_row_is_named(x, where):
+    problem = ck.lp([1.0, 1.0], G=[[1.0, 0.0]], h=[1.0], A=[[0.0, 1.0]], b=[0.0], lb=[0.0, -1.0], ub=[5.0, 3.0])
+    residuals = ck.kkt_residuals(problem, x)
+    assert residuals.primal > 0.1
+    if x[1] == -1.5:  # both the equality and the bound are off; the equality by more
+        where = "A row 0 is off by 1.5e+00"
+    assert residuals.where == where
+    assert ck.kkt_residuals(ck.lp([1.0], ub=1.0), [3.0]).where == "x[0] is above its bound by 2.0e+00"
+    assert ck.kkt_residuals(problem, [0.0, 0.0]).where == ""
+
+
+def test_multipliers_of_limits_that_are_absent_are_an_infinite_failure():
+    problem = ck.lp([1.0], G=[[1.0]], h=[np.inf])
+    for arguments in ({"lam": [1.0]}, {"lam_lb": [1.0]}, {"lam_ub": [1.0]}):
+        residuals = ck.kkt_residuals(problem, [0.0], **arguments)
+        assert residuals.max() == np.inf
+        assert residuals.dual_value == -np.inf
+
+
+def test_numbers_beyond_the_range_of_floats_are_an_infinite_residual():
+    assert ck.kkt_residuals(ck.lp([1e300], lb=-1e300), [1e300], None, None, [1e300]).max() == np.inf
+
+
+def test_bound_multipliers_are_implied_by_the_slope_only_at_the_bound():
+    problem = ck.lp([1.0, -2.0], lb=0.0, ub=1.0)
+    assert ck.kkt_residuals(problem, [0.0, 1.0]).max() == 0.0
+    assert ck.kkt_residuals(problem, [0.0, 1.0], None, None, [1.0, 0.0], [0.0, 2.0]).max() == 0.0
+    assert ck.kkt_residuals(problem, [0.0, 0.5]).max() > 0.1
+    assert ck.kkt_residuals(problem, [0.0, 1.0], None, None, [1.0, 0.0]).stationarity == 1.0
+
+
+@pytest.mark.parametrize("factor", [1e-9, 1e-3, 1e3, 1e9])
+def test_residuals_do_not_depend_on_the_units_of_rows_objective_or_variables(factor):
+    rng = np.random.default_rng(6)
+    # Rows with constants other than zero have a size of their own; the floor of the others is in absolute units.
+    F = rng.standard_normal((4, 4))
+    P, q, G, h = F.T @ F, rng.standard_normal(4), rng.standard_normal((2, 4)), np.array([0.5, 1.0])
+    A, b = rng.standard_normal((1, 4)), np.array([0.7])
+    x, lam, nu = 10 * rng.standard_normal(4), np.array([0.3, 0.5, -0.1]), np.array([0.2])
+
+    def residuals(objective=1.0, row=1.0, unit=1.0):
+        problem = ck.QCQP(ck.Quadratic(objective * P * unit**2, objective * q * unit),
+                          [ck.Quadratic(row * P * unit**2, -row * q * unit, -row)], G=row * G * unit, h=row * h,
+                          A=row * A * unit, b=row * b)
+        found = ck.kkt_residuals(problem, x / unit, lam * objective / row, nu * objective / row)
+        return [found.stationarity, found.primal, found.dual, found.complementarity, found.gap]
+
+    plain = residuals()
+    assert min(plain) > 1e-3
+    for scaled in (residuals(row=factor), residuals(unit=factor)):
+        np.testing.assert_allclose(scaled, plain, rtol=1e-6)
+    np.testing.assert_allclose(residuals(objective=factor), plain, rtol=1e-6)
+
+
+def test_kkt_residuals_need_a_point_that_fits():
+    with pytest.raises(ck.ProblemError, match="x has length 3; expected 2"):
+        ck.kkt_residuals(KKT, np.zeros(3))
+    with pytest.raises(ck.ProblemError, match="lam has length 1; expected 2"):
+        ck.kkt_residuals(KKT, np.zeros(2), [1.0])
+
+
+# ---------------------------------------------------------------- certificates
+
+
+@pytest.mark.parametrize("name", INFEASIBLE)
+def test_a_certificate_of_infeasibility_proves_it_by_weak_duality(name):
+    case = CASES[name]()
+    certificate = ck.solve(case.problem).certificate
+    margin = certificate.margin(case.problem)
+    assert margin > 0
+    assert certificate.verify(case.problem)
+    # The combination of the rows is positive everywhere that we look.
+    feasibility = ck.QCQP(ck.Quadratic(None, np.zeros(case.problem.n)), case.problem.inequalities, G=case.problem.G,
+                          h=case.problem.h, A=case.problem.A, b=case.problem.b, lb=case.problem.lb, ub=case.problem.ub)
+    L = ck.Lagrangian(feasibility)
+    for x in np.random.default_rng(0).standard_normal((50, case.problem.n)) * 10:
+        assert L(x, certificate.lam, certificate.nu, certificate.lam_lb, certificate.lam_ub) > 0.9 * margin
+
+
+@pytest.mark.parametrize("name", INFEASIBLE)
+def test_a_multiple_of_a_certificate_is_one(name):
+    case = CASES[name]()
+    c = ck.solve(case.problem).certificate
+    for factor in (1e-6, 1e6):
+        again = ck.InfeasibilityCertificate(*(factor * v for v in (c.lam, c.nu, c.lam_lb, c.lam_ub)))
+        assert again.verify(case.problem)
+
+
+@pytest.mark.parametrize("name", INFEASIBLE)
+def test_a_certificate_with_any_sign_changed_is_refused(name):
+    case = CASES[name]()
+    c = ck.solve(case.problem).certificate
+    assert not ck.InfeasibilityCertificate(*(0 * v for v in (c.lam, c.nu, c.lam_lb, c.lam_ub))).verify(case.problem)
+    parts = {"lam": c.lam, "nu": c.nu, "lam_lb": c.lam_lb, "lam_ub": c.lam_ub}
+    for key, values in parts.items():
+        for i in np.flatnonzero(np.abs(values) > 1e-3 * max(1e-300, abs(values).max(initial=0.0))):
+            for tampered in (-values[i], np.nan, np.inf):
+                changed = values.copy()
+                changed[i] = tampered
+                proof = ck.InfeasibilityCertificate(**{**parts, key: changed})
+                assert not proof.verify(case.problem), (key, i, tampered)
+
+
+def test_no_multipliers_prove_a_feasible_problem_infeasible():
+    rng = np.random.default_rng(9)
+    for _ in range(40):
+        problem = random_qcqp(3, 2, rng, linear=2, equalities=1, bounds=True)
+        lam, nu = random_multipliers(problem, rng)
+        assert not ck.InfeasibilityCertificate(lam, nu, rng.random(3), rng.random(3)).verify(problem)
+
+
+def test_a_certificate_of_one_problem_does_not_verify_on_another():
+    c = ck.solve(CASES["infeasible_pair"]().problem).certificate
+    feasible = ck.lp([1.0, 1.0], G=[[1.0, 2.0], [-1.0, -2.0]], h=[1.0, 2.0])
+    assert not c.verify(feasible)
+    turned = ck.lp([1.0, 1.0], G=[[1.0, 2.0], [-2.0, -1.0]], h=[1.0, -2.0])
+    assert not c.verify(turned)
+    with pytest.raises(ck.ProblemError, match="lam has length 2; expected 0"):
+        c.verify(ck.lp([1.0, 1.0]))
+
+
+def test_weight_on_an_absent_limit_proves_nothing():
+    problem = ck.lp([0.0], G=[[1.0]], h=[np.inf], ub=1.0)
+    one, none = np.ones(1), np.zeros(1)
+    assert not ck.InfeasibilityCertificate(one, np.zeros(0), none, none).verify(problem)
+    assert not ck.InfeasibilityCertificate(none, np.zeros(0), one, one).verify(problem)
+
+
+def test_an_indefinite_combination_proves_nothing():
+    problem = ck.QCQP(ck.Quadratic(np.eye(1)), [ck.Quadratic([[-2.0]], [0.0], 1.0)])
+    assert not ck.InfeasibilityCertificate(np.ones(1), np.zeros(0), np.zeros(1), np.zeros(1)).verify(problem)
+
+
+@pytest.mark.parametrize("name", UNBOUNDED)
+def test_a_tampered_direction_is_refused(name):
+    case = CASES[name]()
+    c = ck.solve(case.problem).certificate
+    assert c.verify(case.problem)
+    assert c.falls(case.problem)
+    assert c.rate(case.problem) < 0
+    for direction in (-c.direction, 0 * c.direction, c.direction * np.nan, np.array([1.0, -1.0]),
+                      np.array([-1.0, -0.5])):
+        assert not ck.UnboundednessCertificate(c.x, direction).verify(case.problem)
+    for x in (np.array([5.0, -10.0]) if name == "unbounded_lp" else np.array([3.0, 0.0]), c.x * np.nan):
+        assert not ck.UnboundednessCertificate(x, c.direction).verify(case.problem)
+    with pytest.raises(ck.ProblemError, match=re.escape("direction has shape (3,); expected (2,)")):
+        ck.UnboundednessCertificate(c.x, np.ones(3)).verify(case.problem)
+
+
+@pytest.mark.parametrize("change", [
+    {"G": [[1.0, 0.0]], "h": [1.0]}, {"A": [[1.0, -2.0]], "b": [0.0]}, {"ub": [5.0, np.inf]},
+    {"inequalities": [ck.Quadratic(np.diag([1e-6, 0.0]), r=-1.0)]}, {"inequalities": [ck.Quadratic(None, [1.0, 0.0])]},
+    {"objective": ck.Quadratic(np.diag([1e-9, 0.0]), [-1.0, -1.0])}, {"objective": ck.Quadratic(None, [1.0, -1.0])},
+])
+def test_a_direction_is_refused_when_anything_stops_the_fall(change):
+    d = np.array([1.0, 1.0])
+    certificate = ck.UnboundednessCertificate(np.zeros(2), d)
+    assert certificate.verify(ck.QCQP(ck.Quadratic(None, [-1.0, -1.0]), lb=0.0))
+    problem = ck.QCQP(**{"objective": ck.Quadratic(None, [-1.0, -1.0]), "lb": 0.0, **change})
+    assert not certificate.verify(problem)
+
+
+@pytest.mark.parametrize("P", [np.diag([0.0, 1.0]), sp.diags_array([0.0, 1.0]).tocsr(), lambda v: v * [0.0, 1.0]])
+def test_a_direction_without_curvature_is_recognised_in_every_structure(P):
+    problem = ck.QCQP(ck.Quadratic(P, [-1.0, 0.0]))
+    assert ck.UnboundednessCertificate(np.zeros(2), np.array([1.0, 0.0])).verify(problem)
+    assert not ck.UnboundednessCertificate(np.zeros(2), np.array([1.0, 0.1])).verify(problem)
+    factored = ck.QCQP(ck.Quadratic.from_factor([[0.0, 1.0]], q=[-1.0, 0.0]))
+    assert ck.UnboundednessCertificate(np.zeros(2), np.array([1.0, 0.0])).verify(factored)
+
+
+def test_certificates_and_prices_compare_by_identity_and_can_be_kept_in_sets():
+    case = CASES["infeasible_pair"]()
+    first, second = (ck.solve(case.problem).certificate for _ in range(2))
+    assert first == first
+    assert first != second
+    assert len({first, second}) == 2
+    prices = ck.sensitivity(CASES["diet"]().problem, np.ones(5))
+    assert prices in {prices}
+
+
+# ---------------------------------------------------------------- sensitivity
+
+
+def _smooth_problem(**changes):
+    """Every kind of limit binds, each with a multiplier well above zero."""
+    data = {"u": 0.0, "h": 0.6, "b": 1.0, "lb": 0.1, "ub": 0.3, "q": 0.0, **changes}
+    F = np.random.default_rng(21).standard_normal((6, 6))
+    q = np.array([-3.0, 2.0, -2.0, -3.0, -1.0, -2.0])
+    q[5] += data["q"]
+    ball = ck.Quadratic(2.0 * np.eye(6), np.zeros(6), -1.0 - data["u"])
+    return ck.QCQP(ck.Quadratic(F.T @ F / 6 + np.eye(6), q), [ball], G=[[1.0, 0, 0, 0, 0, 0]], h=[data["h"]],
+                   A=[[0, 0, 0, 1.0, 1.0, 1.0]], b=[data["b"]], lb=[-np.inf, data["lb"], *[-np.inf] * 4],
+                   ub=[np.inf, np.inf, data["ub"], *[np.inf] * 3])
+
+
+@pytest.mark.parametrize(("name", "price"), [
+    ("u", lambda s: s.value_wrt_h[0]), ("h", lambda s: s.value_wrt_h[1]), ("b", lambda s: s.value_wrt_b[0]),
+    ("lb", lambda s: s.value_wrt_lb[1]), ("ub", lambda s: s.value_wrt_ub[2]), ("q", lambda s: s.value_wrt_q[5]),
+])
+def test_prices_are_derivatives_of_the_optimal_value(name, price):
+    problem = _smooth_problem()
+    solution = ck.solve(problem, tol=1e-11).require_optimal()
+    prices = ck.sensitivity(problem, solution.x, solution.lam, solution.nu, solution.lam_lb, solution.lam_ub)
+    assert prices.residual <= 1e-11
+    base = {"u": 0.0, "h": 0.6, "b": 1.0, "lb": 0.1, "ub": 0.3, "q": 0.0}[name]
+    above, below = (ck.solve(_smooth_problem(**{name: base + e}), tol=1e-11).require_optimal().value
+                    for e in (1e-4, -1e-4))
+    derivative = (above - below) / 2e-4
+    assert abs(derivative) > 1e-2
+    assert price(prices) == pytest.approx(derivative, rel=1e-4)
+
+
+def test_prices_of_bounds_are_implied_when_they_are_not_given():
+    problem = _smooth_problem()
+    solution = ck.solve(problem, tol=1e-10)
+    full = ck.sensitivity(problem, solution.x, solution.lam, solution.nu, solution.lam_lb, solution.lam_ub)
+    implied = ck.sensitivity(problem, solution.x, solution.lam, solution.nu)
+    np.testing.assert_allclose(implied.value_wrt_lb, full.value_wrt_lb, atol=1e-7)
+    np.testing.assert_allclose(implied.value_wrt_ub, full.value_wrt_ub, atol=1e-7)
+
+
+@pytest.mark.parametrize("u", [-1.0, -0.5, 0.0, 1.0, 3.0, 8.0])
+def test_the_perturbed_value_of_exercise_5_1_is_never_below_its_prediction(u):
+    # p*(u) = 11 + u - 6√(1 + u) on [-1, 8], and p*(u) ≥ p*(0) - 2u.
+    problem = ck.QCQP(ck.Quadratic([[2.0]], [0.0], 1.0), [ck.Quadratic([[2.0]], [-6.0], 8.0 - u)])
+    solution = ck.solve(problem)
+    value = 11 + u - 6 * np.sqrt(1 + u)
+    assert str(solution.status) in ("optimal", "optimal_inaccurate")
+    assert solution.value == pytest.approx(value, abs=2e-3 if u == -1.0 else 1e-6)
+    slope = ck.sensitivity(single_variable().problem, [2.0], [2.0]).value_wrt_h[0]
+    assert value >= 5.0 + slope * u - 1e-12
+
+
+def test_a_point_far_out_does_not_make_contradictory_rows_feasible():
+    problem = CASES["parallel_equalities_along_a_ray"]().problem
+    d = np.array([-1.0, -0.5])
+    for distance in (1.0, 1e4, 1e8, 1e12):
+        assert not ck.UnboundednessCertificate(distance * d, d).verify(problem)
+    assert ck.UnboundednessCertificate(1e8 * d, d).verify(ck.lp([3.0, 0.0], A=sp.csr_matrix([[-1.0, 2.0]]), b=[0.0]))
+
+
+def test_a_bound_of_zero_is_judged_in_units_of_the_other_bounds():
+    problem = ck.lp([2.0], lb=0.0, ub=1.0)
+    assert ck.kkt_residuals(problem, [-1e-12], None, None, [2.0], [0.0]).max() <= 1e-11
+    assert ck.kkt_residuals(problem, [-0.5], None, None, [2.0], [0.0]).primal == 0.5

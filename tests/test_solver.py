@@ -1,0 +1,399 @@
+"""The front door: every status is what it claims, on problems whose answers are known."""
+
+import dataclasses
+import re
+
+import numpy as np
+import pytest
+from scipy.optimize import linprog
+
+import convexkit as ck
+from convexkit import solver
+from convexkit.solution import Status
+
+from .gallery import CASES, disc, random_qcqp
+
+TOL = 1e-8
+LOOSE = 1e-5
+METHODS = ("auto", "interior-point")
+
+NO_ROWS = "the stop for missing multipliers fires where there are no inequalities"
+NO_RAY = "a direction is judged before its vanishing entries are dropped"
+UNITS = "equilibration starts from the rows as given, and its limit depends on their units"
+KNOWN = {"no_constraints": NO_ROWS, "all_rows_switched_off": NO_ROWS, "unbounded_free_variable": NO_ROWS,
+         "unbounded_qp_flat_direction": NO_RAY}
+
+
+def expected_to_fail(arguments, reason):
+    """A parameter set that waits for a fix; strict, so that the fix is noticed."""
+    return pytest.param(*arguments, marks=pytest.mark.xfail(strict=True, reason=reason))
+
+
+def named(names):
+    return [expected_to_fail([name], KNOWN[name]) if name in KNOWN else name for name in names]
+
+
+def assert_claim_is_true(problem, solution, tol=TOL):
+    """What the status says, checked on the data alone."""
+    status, residuals, certificate = solution.status, solution.residuals, solution.certificate
+    assert solution.success == (status is Status.OPTIMAL)
+    assert solution.message
+    assert solution.nit >= 0
+    for name, size in (("x", problem.n), ("lam", problem.m), ("nu", problem.p), ("lam_lb", problem.n),
+                       ("lam_ub", problem.n)):
+        assert getattr(solution, name).shape == (size,), name
+    if status is Status.INFEASIBLE:
+        assert isinstance(certificate, ck.InfeasibilityCertificate)
+        assert certificate.verify(problem)
+        assert solution.value == np.inf
+        assert np.isnan(solution.x).all()
+        return
+    if status is Status.UNBOUNDED:
+        assert isinstance(certificate, ck.UnboundednessCertificate)
+        assert certificate.verify(problem)
+        assert solution.value == -np.inf
+        # Walk along it: feasible all the way, and lower all the time.
+        here = problem.objective(certificate.x)
+        for distance in (1.0, 1e3, 1e6):
+            there = certificate.x + distance * certificate.direction
+            assert ck.kkt_residuals(problem, there).primal <= 1e-6
+            assert problem.objective(there) < here
+        return
+    assert certificate is None
+    assert np.isfinite(solution.x).all()
+    ours = ck.kkt_residuals(problem, solution.x, solution.lam, solution.nu, solution.lam_lb, solution.lam_ub)
+    assert ours == residuals
+    assert solution.value == pytest.approx(problem.objective(solution.x), rel=1e-12, abs=1e-300)
+    if status is Status.OPTIMAL:
+        for name in ("stationarity", "primal", "dual", "complementarity", "gap"):
+            assert getattr(residuals, name) <= tol, name
+    elif status is Status.OPTIMAL_INACCURATE and residuals.max() > LOOSE:
+        # Multipliers that do not exist: then the dual function has to prove the value.
+        bound = ck.Lagrangian(problem).dual_function(solution.lam, solution.nu, solution.lam_lb, solution.lam_ub)
+        assert residuals.primal <= LOOSE
+        assert np.isfinite(bound)
+        assert abs(solution.value - bound) <= 2 * LOOSE * max(1.0, abs(bound))
+
+
+@pytest.mark.parametrize("name", named(CASES))
+def test_the_status_is_true_and_the_answer_is_the_closed_form(name):
+    case = CASES[name]()
+    solution = ck.solve(case.problem)
+    assert str(solution.status) in case.status, solution.message
+    assert_claim_is_true(case.problem, solution)
+    if solution.status is Status.OPTIMAL and case.value is not None:
+        scale = max(abs(case.value), 1e-2)
+        assert solution.value == pytest.approx(case.value, abs=2e-7 * scale)
+    if solution.status is Status.OPTIMAL and case.x is not None:
+        np.testing.assert_allclose(solution.x, case.x, atol=1e-6 * max(1e-3, abs(case.x).max()))
+
+
+@pytest.mark.parametrize("name", named(name for name in CASES if name != "unbounded_without_a_ray"))
+@pytest.mark.parametrize("tol", [1e-4, 1e-10])
+def test_the_status_is_true_at_other_tolerances(name, tol):
+    case = CASES[name]()
+    solution = ck.solve(case.problem, tol=tol)
+    # Within a loose tol, a problem that is infeasible by 1e-6 has an optimal point.
+    loose = ("optimal",) if name == "barely_infeasible" else ()
+    assert str(solution.status) in (*case.status, "optimal_inaccurate", *loose), solution.message
+    assert_claim_is_true(case.problem, solution, tol)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_wrong_verdict_is_never_given_in_few_iterations(name):
+    case = CASES[name]()
+    for maxiter in (1, 3, 6):
+        solution = ck.solve(case.problem, maxiter=maxiter)
+        assert str(solution.status) in (*case.status, "iteration_limit", "optimal_inaccurate", "numerical_error")
+        assert_claim_is_true(case.problem, solution)
+
+
+@pytest.mark.parametrize("name", ["ball_qp", "diet", "infeasible_pair", "unbounded_lp", "redundant_equalities"])
+def test_two_calls_give_identical_results(name):
+    first, second = (ck.solve(CASES[name]().problem) for _ in range(2))
+    for field in dataclasses.fields(first):
+        if field.name not in ("seconds", "certificate"):
+            np.testing.assert_equal(getattr(first, field.name), getattr(second, field.name))
+
+
+@pytest.mark.parametrize("name", ["box_qp", "markowitz_variance_cap", "fixed_variables", "switched_off_rows",
+                                  "redundant_equalities", "ball_outside_the_box", "unbounded_qcqp"])
+def test_the_users_arrays_are_never_modified(name):
+    problem = CASES[name]().problem
+    arrays = [problem.G, problem.h, problem.A, problem.b, problem.lb, problem.ub]
+    for f in (problem.objective, *problem.inequalities):
+        arrays += [f.q] if f.P is None else [f.q, f.P]
+    before = [a.copy() for a in arrays]
+    for a in arrays:
+        a.flags.writeable = False
+    ck.solve(problem)
+    for a, b in zip(arrays, before, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def _scaled(problem, *, objective=1.0, rows=1.0):
+    def times(factor, f):
+        return ck.Quadratic(None if f.P is None else factor * f.P, factor * f.q, factor * f.r)
+
+    return ck.QCQP(times(objective, problem.objective), [times(rows, f) for f in problem.inequalities],
+                   G=rows * problem.G, h=rows * problem.h, A=rows * problem.A, b=rows * problem.b, lb=problem.lb,
+                   ub=problem.ub)
+
+
+WAITING_FOR_UNITS = {("markowitz_variance_cap", 1e-6), ("single_variable", 1e6), ("ball_outside_the_box", 1e-6),
+                     ("nearly_disjoint_discs", 1e6)}
+
+
+def in_units(*names):
+    pairs = [(name, factor) for name in names for factor in (1e-6, 1e6)]
+    return [expected_to_fail(pair, UNITS) if pair in WAITING_FOR_UNITS else pair for pair in pairs]
+
+
+@pytest.mark.parametrize(("name", "factor"), in_units(
+    "ball_qp", "diet", "lp_two_rows", "equality_qp", "markowitz_variance_cap", "box_qp", "nearly_touching_discs",
+    "ellipsoid_linear", "single_variable"))
+def test_scaling_the_objective_or_the_rows_changes_nothing_but_units(name, factor):
+    case = CASES[name]()
+    plain = ck.solve(case.problem)
+    for scales in ({"objective": factor}, {"rows": factor}):
+        solution = ck.solve(_scaled(case.problem, **scales))
+        assert solution.status is Status.OPTIMAL
+        np.testing.assert_allclose(solution.x, case.x, atol=3e-6 * abs(case.x).max())
+        unit = scales.get("objective", 1.0)
+        assert solution.value == pytest.approx(unit * case.value, rel=1e-6)
+        np.testing.assert_allclose(solution.lam * scales.get("rows", 1.0) / unit, plain.lam,
+                                   atol=1e-5 * max(1.0, abs(plain.lam).max(initial=0.0)))
+
+
+@pytest.mark.parametrize(("name", "factor"), in_units(
+    "infeasible_pair", "disjoint_discs", "nearly_disjoint_discs", "ball_outside_the_box", "unbounded_lp",
+    "unbounded_qcqp", "contradictory_equalities"))
+def test_scaling_does_not_change_a_proof(name, factor):
+    case = CASES[name]()
+    for scales in ({"objective": factor}, {"rows": factor}):
+        problem = _scaled(case.problem, **scales)
+        solution = ck.solve(problem)
+        assert str(solution.status) in case.status
+        assert_claim_is_true(problem, solution)
+
+
+@pytest.mark.parametrize("seed", [expected_to_fail([4], NO_ROWS) if seed == 4 else seed for seed in range(12)])
+def test_random_problems_with_every_kind_of_row_are_solved(seed):
+    rng = np.random.default_rng(1000 + seed)
+    n = int(rng.integers(1, 15))
+    problem = random_qcqp(n, int(rng.integers(0, 5)), rng, linear=int(rng.integers(0, 6)),
+                          equalities=int(rng.integers(0, n)), bounds=bool(seed % 2))
+    solution = ck.solve(problem)
+    assert solution.status is Status.OPTIMAL
+    assert_claim_is_true(problem, solution)
+    # x = 0 is feasible, and the dual function at our multipliers bounds every feasible value.
+    assert solution.value <= problem.objective(np.zeros(n)) + 1e-7
+    assert ck.Lagrangian(problem).dual_function(solution.lam, solution.nu) == pytest.approx(solution.value, abs=1e-5)
+
+
+@pytest.mark.parametrize("order", [[2, 0, 1], [1, 2, 0]])
+def test_the_order_of_rows_and_variables_does_not_matter(order):
+    case = CASES["box_qp"]()
+    f = case.problem.objective
+    problem = ck.qp(f.P[np.ix_(order, order)], f.q[order], lb=-1.0, ub=1.0, r=f.r)
+    np.testing.assert_allclose(ck.solve(problem).x, case.x[order], atol=1e-6)
+
+
+# ---------------------------------------------------------------- options
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_is_accepted(method):
+    assert ck.solve(CASES["ball_qp"]().problem, method=method).success
+
+
+@pytest.mark.parametrize("tol", [1e-3, 1e-6, 1e-11])
+def test_residuals_of_an_optimal_answer_are_below_tol(tol):
+    solution = ck.solve(CASES["ball_qp"]().problem, tol=tol)
+    assert solution.status is Status.OPTIMAL
+    assert solution.residuals.max() <= tol
+
+
+def test_a_tighter_tol_takes_no_fewer_iterations():
+    problem = CASES["medium_random_qcqp"]().problem
+    counts = [ck.solve(problem, tol=tol).nit for tol in (1e-2, 1e-6, 1e-11)]
+    assert counts == sorted(counts)
+
+
+def test_the_callback_sees_every_iteration_once():
+    records = []
+    solution = ck.solve(CASES["ball_qp"]().problem, callback=records.append)
+    assert [r.iteration for r in records] == list(range(solution.nit + 1))
+    last = records[-1]
+    assert max(last.primal, last.dual, last.gap) <= TOL
+    assert last.value == pytest.approx(solution.value, abs=1e-7)
+    assert last.dual_value == pytest.approx(solution.dual_value, abs=1e-7)
+    assert all(0 < r.step <= 1 for r in records[1:])
+    assert all(r.tau > 0 and r.kappa > 0 and r.mu > 0 for r in records)
+    assert [r.seconds for r in records] == sorted(r.seconds for r in records)
+
+
+def test_an_exception_in_the_callback_reaches_the_caller():
+    def stop(record):
+        raise KeyError(record.iteration)
+
+    with pytest.raises(KeyError):
+        ck.solve(CASES["ball_qp"]().problem, callback=stop)
+
+
+def test_maxiter_is_a_limit_and_the_best_point_comes_back():
+    solution = ck.solve(CASES["diet"]().problem, maxiter=1)
+    assert solution.status is Status.ITERATION_LIMIT
+    assert solution.nit == 1
+    assert "maxiter = 1" in solution.message
+    assert np.isfinite(solution.x).all()
+    assert not solution.success
+
+
+def test_time_limit_is_a_limit():
+    solution = ck.solve(CASES["diet"]().problem, time_limit=1e-9)
+    assert solution.status is Status.TIME_LIMIT
+    assert "time_limit = 1e-09 s" in solution.message
+    assert_claim_is_true(CASES["diet"]().problem, solution)
+
+
+def test_without_a_slater_point_the_answer_is_inaccurate_or_within_tol():
+    # Residuals at tol = 1e-12 are out of reach where multipliers grow without end.
+    problem = CASES["touching_discs"]().problem
+    solution = ck.solve(problem, tol=1e-12)
+    assert solution.status is Status.OPTIMAL_INACCURATE
+    assert_claim_is_true(problem, solution, 1e-12)
+    np.testing.assert_allclose(solution.x, [1.0, 0.0], atol=1e-4)
+
+
+def test_data_beyond_the_range_of_floats_end_in_a_numerical_error():
+    solution = ck.solve(ck.lp([1e300, 1e300], lb=-1e300, ub=1e300))
+    assert solution.status is Status.NUMERICAL_ERROR
+    assert solution.residuals.max() == np.inf
+    assert "no further progress" in solution.message
+
+
+def _fails_to_find_a_feasible_point(kind):
+    """`run`, except that the second run, for a feasible point, ends as `kind` at a point that is not feasible."""
+    calls = []
+
+    def run(problem, settings, callback=None):
+        outcome = solver_run(problem, settings, callback)
+        calls.append(settings)
+        if len(calls) == 1:
+            return outcome
+        return dataclasses.replace(outcome, kind=kind, point=dataclasses.replace(outcome.point, x=np.full(2, -1.0)))
+
+    solver_run = solver.run
+    return run
+
+
+@pytest.mark.parametrize(("kind", "status"), [("stalled", Status.NUMERICAL_ERROR), ("time_limit", Status.TIME_LIMIT),
+                                              ("iteration_limit", Status.ITERATION_LIMIT)])
+def test_a_falling_direction_without_a_feasible_point_is_no_proof(monkeypatch, kind, status):
+    monkeypatch.setattr(solver, "run", _fails_to_find_a_feasible_point(kind))
+    problem = CASES["unbounded_lp"]().problem
+    solution = ck.solve(problem)
+    assert solution.status is status
+    assert solution.certificate is None
+    assert solution.residuals.primal > 0
+    assert "no feasible point was found" in solution.message
+
+
+def test_every_status_has_been_reached_by_a_test_above():
+    reached = {Status(s) for case in CASES.values() for s in case().status}
+    assert reached | {Status.TIME_LIMIT} == set(Status)
+
+
+@pytest.mark.parametrize(("options", "words"), [
+    ({"tol": 0.0}, "tol = 0 is out of range"),
+    ({"tol": 0.5}, "tol = 0.5 is out of range"),
+    ({"tol": np.nan}, "tol = nan is out of range"),
+    ({"tol": "tight"}, "tol must be a number"),
+    ({"maxiter": 0}, "maxiter must be an integer of at least 1"),
+    ({"maxiter": 10.0}, "maxiter must be an integer"),
+    ({"maxiter": True}, "maxiter must be an integer"),
+    ({"time_limit": 0.0}, "time_limit = 0 is out of range"),
+    ({"time_limit": -1.0}, "time_limit = -1 is out of range"),
+    ({"method": "simplex"}, "method = 'simplex' is not known; choose one of 'auto', 'interior-point'"),
+])
+def test_options_out_of_range_are_refused(options, words):
+    with pytest.raises(ck.ProblemError, match=re.escape(words)):
+        ck.solve(CASES["ball_qp"]().problem, **options)
+
+
+def test_only_problems_are_solved():
+    with pytest.raises(ck.ProblemError, match="problem must be a QCQP; got ndarray"):
+        ck.solve(np.eye(2))
+
+
+# ---------------------------------------------------------------- convexity
+
+
+def test_the_row_that_is_not_convex_is_named_with_its_eigenvalue():
+    saddle = ck.Quadratic(np.array([[0.0, 3.0], [3.0, 0.0]]))
+    ball = disc([0.0, 0.0])
+    with pytest.raises(ck.NotConvexError, match=r"inequalities\[2\]\.P .* smallest eigenvalue -3\.0e\+00"):
+        ck.solve(ck.QCQP(ball, [ball, ball, saddle]))
+    with pytest.raises(ck.NotConvexError, match=r"objective\.P .* smallest eigenvalue -3\.0e\+00"):
+        ck.solve(ck.QCQP(saddle, [ball]))
+
+
+@pytest.mark.parametrize("size", [1e-6, 1.0, 1e6])
+def test_an_eigenvalue_of_rounding_size_is_tolerated_and_a_larger_one_is_not(size):
+    def problem(smallest):
+        c = np.sqrt(0.5)
+        turn = np.array([[c, -c], [c, c]])
+        P = size * turn @ np.diag([1.0, smallest]) @ turn.T
+        return ck.qp((P + P.T) / 2, [size, 0.0], lb=-1.0, ub=1.0)
+
+    solution = ck.solve(problem(-1e-14))
+    assert solution.status is Status.OPTIMAL
+    with pytest.raises(ck.NotConvexError, match="objective"):
+        ck.solve(problem(-1e-9))
+
+
+# ---------------------------------------------------------------- another solver's word
+
+
+def small_integer_lp(rng):
+    """Data of a small LP with integer coefficients: often degenerate, dependent, infeasible or unbounded."""
+    n, m, p = int(rng.integers(1, 6)), int(rng.integers(1, 8)), int(rng.integers(0, 3))
+    lb = np.where(rng.random(n) < 0.5, rng.integers(-3, 1, n), -np.inf)
+    return {"c": rng.integers(-3, 4, n).astype(float), "G": rng.integers(-3, 4, (m, n)).astype(float),
+            "h": rng.integers(-4, 8, m).astype(float), "A": rng.integers(-2, 3, (p, n)).astype(float),
+            "b": rng.integers(-3, 4, p).astype(float), "lb": lb,
+            "ub": np.where(rng.random(n) < 0.5, lb.clip(-3) + rng.integers(0, 5, n), np.inf)}
+
+
+@pytest.mark.parametrize("start", range(0, 300, 50))
+def test_no_verdict_on_small_linear_programs_contradicts_highs(start):
+    undecided = 0
+    for seed in range(start, start + 50):
+        data = small_integer_lp(np.random.default_rng(seed))
+        oracle = linprog(data["c"], data["G"], data["h"], data["A"], data["b"], method="highs",
+                         bounds=np.column_stack([data["lb"], data["ub"]]), options={"presolve": False})
+        truth = {0: "optimal", 2: "infeasible", 3: "unbounded"}[oracle.status]
+        problem = ck.lp(**data)
+        solution = ck.solve(problem)
+        assert_claim_is_true(problem, solution)
+        if solution.status in ("numerical_error", "iteration_limit", "optimal_inaccurate"):
+            undecided += 1
+            continue
+        assert str(solution.status) == truth, seed
+        if truth == "optimal":
+            assert solution.value == pytest.approx(oracle.fun, rel=1e-6, abs=1e-6), seed
+    # Degenerate as they are, most of them have to be decided.
+    assert undecided <= 10
+
+
+@pytest.mark.xfail(strict=True, reason="the iteration's own monitor judges a bound of zero relative to x alone")
+def test_a_variable_whose_optimum_is_its_bound_of_zero_is_found():
+    solution = ck.solve(ck.lp([-2.0], lb=-2.0, ub=0.0))
+    assert solution.status is Status.OPTIMAL
+    assert solution.x[0] == pytest.approx(0.0, abs=1e-7)
+
+
+@pytest.mark.xfail(strict=True, reason="the iteration stalls after four steps on two parallel equalities and a bound")
+def test_two_contradictory_equations_in_one_variable_are_proved_so():
+    assert ck.solve(ck.lp([-1.0], A=[[-2.0], [-2.0]], b=[1.0, -1.0], ub=0.0)).status is Status.INFEASIBLE
