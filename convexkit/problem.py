@@ -119,6 +119,11 @@ class QCQP:
         """(p,) array Ax - b."""
         return self.A @ as_vector("x", x, self.n) - self.b
 
+    def feasibility_problem(self) -> QCQP:
+        """The same constraints with the objective 0: any feasible point is optimal."""
+        return QCQP(Quadratic(None, np.zeros(self.n)), self.inequalities, G=self.G, h=self.h, A=self.A, b=self.b,
+                    lb=self.lb, ub=self.ub)
+
     def __repr__(self) -> str:
         bounds = int(np.isfinite(self.lb).sum() + np.isfinite(self.ub).sum())
         return (f"QCQP(n={self.n}, {len(self.inequalities)} quadratic + {self.h.size} linear inequalities, "
@@ -146,8 +151,8 @@ def qp(P: Any, q: Any, G: Any = None, h: Any = None, A: Any = None, b: Any = Non
     Examples
     --------
     >>> import numpy as np, convexkit as ck
-    >>> problem = ck.qp(np.eye(2), [-1.0, -2.0], A=[[1.0, 1.0]], b=[1.0])
+    >>> problem = ck.qp(np.eye(2), [-1.0, -2.0], A=[[1.0, 1.0]], b=[2.0])
     >>> ck.solve(problem).x.round(6)
-    array([0., 1.])
+    array([0.5, 1.5])
     """
     return QCQP(Quadratic(P, q, r), G=G, h=h, A=A, b=b, lb=lb, ub=ub)

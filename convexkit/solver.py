@@ -19,7 +19,6 @@ from .duality import (
 from .errors import NotConvexError, ProblemError
 from .interior_point import Multipliers, Outcome, Settings, run
 from .problem import QCQP
-from .quadratic import Quadratic
 from .solution import IterationRecord, Solution, Status
 from .validation import as_count, in_range
 
@@ -119,12 +118,15 @@ def _infeasible(problem: QCQP, certificate: InfeasibilityCertificate | None, nit
                      point, np.inf, np.inf, None, certificate, nit, start)
 
 
+def _feasible_point(problem: QCQP, settings: Settings, start: float) -> Outcome:
+    return run(problem.feasibility_problem(),
+               replace(settings, time_limit=start + settings.time_limit - time.perf_counter()))
+
+
 def _unbounded(problem: QCQP, outcome: Outcome, settings: Settings, start: float) -> Solution:
     """A falling direction proves unboundedness only from a feasible point; look for one."""
     assert outcome.direction is not None
-    feasibility = QCQP(Quadratic(None, np.zeros(problem.n)), problem.inequalities, G=problem.G, h=problem.h,
-                       A=problem.A, b=problem.b, lb=problem.lb, ub=problem.ub)
-    found = run(feasibility, replace(settings, time_limit=start + settings.time_limit - time.perf_counter()))
+    found = _feasible_point(problem, settings, start)
     nit = outcome.nit + found.nit
     if found.kind == "infeasible":
         return _infeasible(problem, found.certificate, nit, outcome.backend, start)
@@ -163,6 +165,10 @@ def _judged(problem: QCQP, point: Multipliers, outcome: Outcome, settings: Setti
     elif outcome.kind == "time_limit":
         status, message = Status.TIME_LIMIT, f"stopped at time_limit = {settings.time_limit:g} s: {figures}."
     else:
+        # A problem that is infeasible by very little may stall on its objective, and still prove itself without.
+        found = _feasible_point(problem, settings, start)
+        if found.kind == "infeasible":
+            return _infeasible(problem, found.certificate, outcome.nit + found.nit, outcome.backend, start)
         status = Status.NUMERICAL_ERROR
         message = f"no further progress: {figures}. Try rescaling variables, or a larger tol."
     return _solution(problem, status, message, point, residuals.value, residuals.dual_value, residuals, None,

@@ -194,7 +194,6 @@ def test_scaled_rows_have_size_one_in_scaled_variables():
     np.testing.assert_allclose(np.maximum(np.abs(form.A * E).max(axis=1), np.abs(form.b)), 1.0, rtol=1e-12)
 
 
-@pytest.mark.xfail(strict=True, reason="equilibration starts from the rows as given; its limit depends on their units")
 def test_scaled_data_do_not_depend_on_the_units_of_rows_and_objective():
     rng = np.random.default_rng(4)
     plain = random_qcqp(5, 2, rng, linear=3, equalities=2)
@@ -228,7 +227,6 @@ def test_the_outcome_says_how_it_ended():
 
 @pytest.mark.parametrize("name", ["box_qp", "ball_qp", "diet", "medium_random_qcqp", "markowitz_variance_cap",
                                   "portfolio_frontier_point", "duplicate_constraints", "wide_equalities",
-                                  pytest.param("row_of_zeros", marks=pytest.mark.xfail(
-                                      strict=True, reason="the slack of a row of zeros is relative to nothing"))])
+                                  "row_of_zeros"])
 def test_ordinary_problems_take_few_iterations(name):
     assert ck.solve(CASES[name]().problem).nit <= 15

@@ -17,20 +17,6 @@ TOL = 1e-8
 LOOSE = 1e-5
 METHODS = ("auto", "interior-point")
 
-NO_ROWS = "the stop for missing multipliers fires where there are no inequalities"
-NO_RAY = "a direction is judged before its vanishing entries are dropped"
-UNITS = "equilibration starts from the rows as given, and its limit depends on their units"
-KNOWN = {"no_constraints": NO_ROWS, "all_rows_switched_off": NO_ROWS, "unbounded_free_variable": NO_ROWS,
-         "unbounded_qp_flat_direction": NO_RAY}
-
-
-def expected_to_fail(arguments, reason):
-    """A parameter set that waits for a fix; strict, so that the fix is noticed."""
-    return pytest.param(*arguments, marks=pytest.mark.xfail(strict=True, reason=reason))
-
-
-def named(names):
-    return [expected_to_fail([name], KNOWN[name]) if name in KNOWN else name for name in names]
 
 
 def assert_claim_is_true(problem, solution, tol=TOL):
@@ -75,7 +61,7 @@ def assert_claim_is_true(problem, solution, tol=TOL):
         assert abs(solution.value - bound) <= 2 * LOOSE * max(1.0, abs(bound))
 
 
-@pytest.mark.parametrize("name", named(CASES))
+@pytest.mark.parametrize("name", CASES)
 def test_the_status_is_true_and_the_answer_is_the_closed_form(name):
     case = CASES[name]()
     solution = ck.solve(case.problem)
@@ -88,7 +74,7 @@ def test_the_status_is_true_and_the_answer_is_the_closed_form(name):
         np.testing.assert_allclose(solution.x, case.x, atol=1e-6 * max(1e-3, abs(case.x).max()))
 
 
-@pytest.mark.parametrize("name", named(name for name in CASES if name != "unbounded_without_a_ray"))
+@pytest.mark.parametrize("name", [name for name in CASES if name != "unbounded_without_a_ray"])
 @pytest.mark.parametrize("tol", [1e-4, 1e-10])
 def test_the_status_is_true_at_other_tolerances(name, tol):
     case = CASES[name]()
@@ -140,13 +126,8 @@ def _scaled(problem, *, objective=1.0, rows=1.0):
                    ub=problem.ub)
 
 
-WAITING_FOR_UNITS = {("markowitz_variance_cap", 1e-6), ("single_variable", 1e6), ("ball_outside_the_box", 1e-6),
-                     ("nearly_disjoint_discs", 1e6)}
-
-
 def in_units(*names):
-    pairs = [(name, factor) for name in names for factor in (1e-6, 1e6)]
-    return [expected_to_fail(pair, UNITS) if pair in WAITING_FOR_UNITS else pair for pair in pairs]
+    return [(name, factor) for name in names for factor in (1e-6, 1e6)]
 
 
 @pytest.mark.parametrize(("name", "factor"), in_units(
@@ -177,7 +158,7 @@ def test_scaling_does_not_change_a_proof(name, factor):
         assert_claim_is_true(problem, solution)
 
 
-@pytest.mark.parametrize("seed", [expected_to_fail([4], NO_ROWS) if seed == 4 else seed for seed in range(12)])
+@pytest.mark.parametrize("seed", range(12))
 def test_random_problems_with_every_kind_of_row_are_solved(seed):
     rng = np.random.default_rng(1000 + seed)
     n = int(rng.integers(1, 15))
@@ -387,13 +368,11 @@ def test_no_verdict_on_small_linear_programs_contradicts_highs(start):
     assert undecided <= 10
 
 
-@pytest.mark.xfail(strict=True, reason="the iteration's own monitor judges a bound of zero relative to x alone")
 def test_a_variable_whose_optimum_is_its_bound_of_zero_is_found():
     solution = ck.solve(ck.lp([-2.0], lb=-2.0, ub=0.0))
     assert solution.status is Status.OPTIMAL
     assert solution.x[0] == pytest.approx(0.0, abs=1e-7)
 
 
-@pytest.mark.xfail(strict=True, reason="the iteration stalls after four steps on two parallel equalities and a bound")
 def test_two_contradictory_equations_in_one_variable_are_proved_so():
     assert ck.solve(ck.lp([-1.0], A=[[-2.0], [-2.0]], b=[1.0, -1.0], ub=0.0)).status is Status.INFEASIBLE

@@ -56,8 +56,7 @@ class InfeasibilityCertificate:
         if not all(np.isfinite(v).all() for v in every) or min(v.min(initial=0.0) for v in every[0::2]) < 0 \
                 or self.lam_ub.min(initial=0.0) < 0:
             return -np.inf
-        feasibility = QCQP(Quadratic(None, np.zeros(problem.n)), problem.inequalities, G=problem.G, h=problem.h,
-                           A=problem.A, b=problem.b, lb=problem.lb, ub=problem.ub)
+        feasibility = problem.feasibility_problem()
         combined = Lagrangian(feasibility).at(*every)
         if combined.r == -np.inf:
             return -np.inf
@@ -118,7 +117,8 @@ class UnboundednessCertificate:
             return False
         for f in (problem.objective, *problem.inequalities):
             # dᵀPd = 0, judged against the curvature along the axes that d uses.
-            if f.P is not None and float(d @ f.hessp(d)) > ROUNDING**2 * _curvature(f, ad):
+            rounding = max(ROUNDING**2, 4 * f.n * np.finfo(float).eps)
+            if f.P is not None and float(d @ f.hessp(d)) > rounding * _curvature(f, ad):
                 return False
         finite = np.isfinite(problem.h)
         G = problem.G[finite] if not finite.all() else problem.G

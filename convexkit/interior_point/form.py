@@ -9,6 +9,7 @@ import numpy as np
 
 from ..problem import QCQP
 from ..quadratic import Quadratic
+from .equalities import independent_rows
 from .scaling import Scaling, equilibrate
 
 
@@ -30,7 +31,7 @@ class Multipliers:
 class Form:
     """Dense data of a QCQP in the order: curved inequalities, linear inequalities, lower bounds, upper bounds.
 
-    Affine members of `problem.inequalities` join the linear rows, rows with h = +inf are left out, and a
+    Affine members of `problem.inequalities` join the linear rows, rows of G that say nothing are left out, and a
     variable with lb = ub becomes an equality. The P's are stacked once, unscaled: Newton steps do not depend
     on the units of x, so scaling enters through the rows only (see `scaling`).
 
@@ -43,7 +44,8 @@ class Form:
     d : (mq,) array, scales of the curved rows
     diagonals : (mq, n) array, their scaled diagonals of P
     low, high : indices of the bounded variables, d_low, d_high their scales
-    A, b : scaled equalities
+    A, b : scaled equalities, dependent rows left out
+    contradiction : multipliers that prove the equalities inconsistent, or None
     """
 
     def __init__(self, problem: QCQP, passes: int):
@@ -53,9 +55,15 @@ class Form:
         curved: list[int] = []
         linear: list[int] = []
         for i, f in enumerate(problem.inequalities):
-            (linear if _is_flat(f) else curved).append(i)
+            if not _is_flat(f):
+                curved.append(i)
+            elif f.q.any() or f.r > 0:
+                linear.append(i)
         self._curved, self._affine = np.array(curved, dtype=int), np.array(linear, dtype=int)
-        self._finite_h = np.flatnonzero(np.isfinite(problem.h))
+        G = _dense(problem.G)
+        # A row 0ᵀx ≤ h with h ≥ 0 says nothing; with h < 0 it is the whole proof of infeasibility, and stays.
+        says_nothing = (problem.h == np.inf) | (~G.any(axis=1) & (problem.h >= 0))
+        self._rows_of_G = np.flatnonzero(~says_nothing)
         self._quadratics, self._m = len(problem.inequalities), problem.m
         self.curved_objective = not _is_flat(objective)
         matrices = [objective.hessian()] if self.curved_objective else []
@@ -66,10 +74,10 @@ class Form:
         self.q0 = np.asarray(objective.q, dtype=np.float64)
         affine = [problem.inequalities[i] for i in linear]
         q = np.array([problem.inequalities[i].q for i in curved]).reshape(-1, n)
-        G = _dense(problem.G)
-        linear_rows = np.concatenate([np.array([f.q for f in affine]).reshape(-1, n), G[self._finite_h]
-                                      if self._finite_h.size < problem.h.size else G])
-        r = np.concatenate([np.array([problem.inequalities[i].r for i in curved + linear]), -problem.h[self._finite_h]])
+        linear_rows = np.concatenate([np.array([f.q for f in affine]).reshape(-1, n), G[self._rows_of_G]
+                                      if says_nothing.any() else G])
+        r = np.concatenate([np.array([problem.inequalities[i].r for i in curved + linear]),
+                            -problem.h[self._rows_of_G]])
         fixed = problem.lb == problem.ub
         self._fixed = np.flatnonzero(fixed)
         self.low = np.flatnonzero(np.isfinite(problem.lb) & ~fixed)
@@ -94,9 +102,16 @@ class Form:
         # Constant terms of all rows: τ·constants + rows·x + s = 0 for the rows that are not curved.
         self.constants = np.concatenate([self.r, problem.lb[self.low] * self.d_low,
                                          -problem.ub[self.high] * self.d_high])
-        self.A = A * scale.equalities[:, None]
-        self.b = b * scale.equalities
+        A, b = A * scale.equalities[:, None], b * scale.equalities
+        self._equalities = b.size
+        split = independent_rows(A, b)
         self.m = self.constants.size
+        self.contradiction: Multipliers | None = None
+        if split.contradiction is not None:
+            self._kept = np.arange(b.size)
+            self.contradiction = self.unscale(np.zeros(n), np.zeros(self.m), split.contradiction, 1.0 / self.c)
+        self._kept = split.kept
+        self.A, self.b = (A, b) if split.kept.size == b.size else (A[split.kept], b[split.kept])
         self.p = self.b.size
 
     def times(self, J: np.ndarray, v: np.ndarray) -> np.ndarray:
@@ -125,13 +140,15 @@ class Form:
         affine = self.mq + self._affine.size
         out[self._curved] = scaled[:self.mq]
         out[self._affine] = scaled[self.mq:affine]
-        out[self._quadratics + self._finite_h] = scaled[affine:]
+        out[self._quadratics + self._rows_of_G] = scaled[affine:]
         lam_lb, lam_ub = np.zeros(self.n), np.zeros(self.n)
         middle = rows + self.low.size
         lam_lb[self.low] = lam[rows:middle] * self.d_low / (self.c * divisor)
         lam_ub[self.high] = lam[middle:] * self.d_high / (self.c * divisor)
-        every = nu * self.scaling.equalities / (self.c * divisor)
-        own = self.p - self._fixed.size
+        every = np.zeros(self._equalities)
+        every[self._kept] = nu
+        every *= self.scaling.equalities / (self.c * divisor)
+        own = self._equalities - self._fixed.size
         # The multiplier of x_j = lb_j = ub_j goes to the bound that it pushes against.
         lam_lb[self._fixed] = np.maximum(-every[own:], 0.0)
         lam_ub[self._fixed] = np.maximum(every[own:], 0.0)

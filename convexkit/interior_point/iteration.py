@@ -21,10 +21,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.linalg import lstsq
 
-from ..duality import InfeasibilityCertificate, UnboundednessCertificate, coefficient_size, kkt_residuals, row_floor
+from ..duality import (
+    ATTAINABLE,
+    InfeasibilityCertificate,
+    UnboundednessCertificate,
+    coefficient_size,
+    kkt_residuals,
+    row_floor,
+)
 from ..problem import QCQP
+from ..quadratic import Quadratic
 from ..solution import IterationRecord
+from .equalities import minimise_on_subspace
 from .form import Form, Multipliers
 from .kkt_system import DenseCholesky, KKTSystem
 from .settings import Settings
@@ -218,6 +228,8 @@ class _Monitor:
         scales = form.scaling.equalities
         self._equality_floor = scales * row_floor(form.b / scales, self._absolute_A.max(axis=1, initial=0.0) / scales)
         self._bound_floor = np.concatenate([form.d_low, form.d_high])
+        ends = np.abs(np.concatenate([problem.lb, problem.ub]))
+        self._largest_bound = float(ends[np.isfinite(ends)].max(initial=0.0))
         # Without an objective every feasible point is optimal with multipliers zero.
         self.feasibility = not form.curved_objective and not form.q0.any()
 
@@ -227,7 +239,7 @@ class _Monitor:
         sizes = z.sizes.copy()
         rows = self._row_floor.size
         np.maximum(sizes[:rows], self._row_floor * tau, out=sizes[:rows])
-        x_size = min(float(np.abs(z.x).max(initial=0.0)), tau)
+        x_size = min(max(float(np.abs(z.x).max(initial=0.0)), tau * self._largest_bound), tau)
         np.maximum(sizes[rows:], self._bound_floor * x_size, out=sizes[rows:])
         sizes += 1e-300  # 0/0 = 0
         primal = float((np.abs(z.r_p) / sizes).max(initial=0.0))
@@ -240,7 +252,7 @@ class _Monitor:
         slack = (float(z.lam @ (z.r_p - z.s)) + float(z.nu @ z.r_e)) / (form.c * tau * tau)
         slope = max(float(np.abs(v).max(initial=0.0)) for v in (z.slope0, form.c * tau * form.q0, z.pull, z.A_nu))
         size_v = abs(0.5 * z.xPx / tau**2) + float(self._absolute_q0 @ np.abs(z.x)) / tau
-        size_v = max(size_v, float((z.lam * sizes).max(initial=0.0)) / (form.c * tau * tau))
+        size_v = max(size_v, ATTAINABLE * float((z.lam * sizes).max(initial=0.0)) / (form.c * tau * tau))
         return IterationRecord(
             nit, value + self._constant, value + slack + self._constant, primal,
             float(np.abs(z.r_d).max(initial=0.0)) / slope if slope > 0 else 0.0,
@@ -263,6 +275,14 @@ def run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord],
 def _run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord], Any] | None) -> Outcome:
     start = time.perf_counter()
     form = Form(problem, settings.scaling_passes)
+    nothing = form.unscale(np.zeros(form.n), np.zeros(form.m), np.zeros(form.p), 1.0)
+    if form.contradiction is not None:
+        found = form.contradiction
+        contradiction = InfeasibilityCertificate(found.lam, found.nu, found.lam_lb, found.lam_ub)
+        if contradiction.verify(problem):
+            return Outcome("infeasible", nothing, nothing, contradiction, None, 0, "linear algebra")
+    if form.m == 0:
+        return _without_inequalities(problem, form, nothing, callback, start)
     system: KKTSystem = DenseCholesky(form, settings)
     monitor = _Monitor(problem, form)
     J = form.rows.copy()
@@ -273,6 +293,8 @@ def _run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord]
     bounded, bounded_error = best, np.inf
     step, short, kind, next_try = 0.0, 0, "iteration_limit", 1.0
     nit = 0
+    proof: InfeasibilityCertificate | None = None
+    direction: np.ndarray | None = None
     for nit in range(settings.maxiter + 1):
         record = monitor.record(nit, z, step, time.perf_counter() - start)
         if callback is not None:
@@ -288,18 +310,16 @@ def _run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord]
         if error <= settings.tol and monitor.confirmed(best, settings.tol):
             kind = "converged"
             break
-        if bounded_error <= settings.far_below * settings.tol:
+        # Linear rows always have multipliers; quadratic ones need a strictly feasible point.
+        if form.mq and nit and bounded_error <= settings.far_below * settings.tol:
             kind = "stalled"  # value and feasibility are exact, and stationarity does not follow
             break
         # A proof costs about an iteration to check; try each time that κ/τ has grown tenfold.
         if z.kappa > next_try * z.tau:
             next_try = 10.0 * z.kappa / z.tau
-            proof = _infeasibility(problem, form, z)
-            if proof is not None:
-                return Outcome("infeasible", best, bounded, proof, None, nit, system.name)
-            direction = _ray(problem, z)
-            if direction is not None:
-                return Outcome("unbounded", best, bounded, None, direction, nit, system.name)
+            proof, direction = _proofs(problem, form, z)
+            if proof is not None or direction is not None:
+                break
         if nit == settings.maxiter:
             break
         if record.seconds > settings.time_limit:
@@ -323,19 +343,21 @@ def _run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord]
         # saw them; those of the quadratics shrunk to the length that the predictor could go.
         bend_d, bend_p, bend_g = newton.curvature(affine)
         share = length * length
-        d = newton.solve(-eta * z.r_d - share * bend_d, -eta * z.r_p - share * bend_p, -eta * z.r_e,
-                         -eta * z.r_g - share * bend_g,
-                         sigma * z.mu - product - affine.s * affine.lam,
-                         sigma * z.mu - z.tau * z.kappa - affine.tau * affine.kappa)
-        step = min(1.0, settings.step_fraction * z.longest(d))
-        following = None
-        while step > settings.shortest_step:  # False for NaN too
-            fall = 1.0 - step * eta
-            trial = z.moved(step, d).evaluate(form, system, fall * z.r_p, fall * z.r_g)
-            if trial.theta <= max(lag * trial.mu, (1.0 - 0.1 * step * eta) * z.theta):
-                following = trial
-                break
-            step *= 0.7
+        corrected = newton.solve(-eta * z.r_d - share * bend_d, -eta * z.r_p - share * bend_p, -eta * z.r_e,
+                                 -eta * z.r_g - share * bend_g,
+                                 sigma * z.mu - product - affine.s * affine.lam,
+                                 sigma * z.mu - z.tau * z.kappa - affine.tau * affine.kappa)
+        following, step = _search(form, system, settings, z, corrected, eta, lag)
+        if step < settings.poor_step:
+            # The correction was made for a long step, and need not lead downhill over a short one. Newton's own
+            # direction, well centred, does.
+            sigma = max(sigma, settings.safe_sigma)
+            eta = 1.0 - sigma
+            plain = newton.solve(-eta * z.r_d, -eta * z.r_p, -eta * z.r_e, -eta * z.r_g, sigma * z.mu - product,
+                                 sigma * z.mu - z.tau * z.kappa)
+            second, other_step = _search(form, system, settings, z, plain, eta, lag)
+            if other_step > step:
+                following, step = second, other_step
         if following is None:
             kind = "stalled"
             break
@@ -350,7 +372,47 @@ def _run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord]
             z = Point(z.x / size, z.s / size, z.lam / size, z.nu / size, z.tau / size,
                       z.kappa / size).evaluate(form, system)
             lag *= size
-    return Outcome(kind, best, bounded, None, None, nit, system.name)
+    if kind in ("stalled", "iteration_limit") and proof is None and direction is None:
+        proof, direction = _proofs(problem, form, z)
+    kind = "infeasible" if proof is not None else "unbounded" if direction is not None else kind
+    return Outcome(kind, best, bounded, proof, direction, nit, system.name)
+
+
+def _search(form: Form, system: KKTSystem, settings: Settings, z: Point, d: Step, eta: float,
+            lag: float) -> tuple[Point | None, float]:
+    """The first point along d whose residuals θ are low enough, and its step; None and 0 if there is none.
+
+    Residuals are low enough if they have fallen by a tenth of what the step promised, or do not lag behind μ.
+    """
+    step = min(1.0, settings.step_fraction * z.longest(d))
+    while step > settings.shortest_step:  # False for NaN too
+        fall = 1.0 - step * eta
+        trial = z.moved(step, d).evaluate(form, system, fall * z.r_p, fall * z.r_g)
+        if trial.theta <= max(lag * trial.mu, (1.0 - 0.1 * step * eta) * z.theta):
+            return trial, step
+        step *= 0.7
+    return None, 0.0
+
+
+def _proofs(problem: QCQP, form: Form, z: Point) -> tuple[InfeasibilityCertificate | None, np.ndarray | None]:
+    """A certificate of infeasibility, or else a direction of unboundedness, if the point holds one."""
+    proof = _infeasibility(problem, form, z)
+    return proof, None if proof is not None else _ray(problem, z)
+
+
+def _without_inequalities(problem: QCQP, form: Form, nothing: Multipliers,
+                          callback: Callable[[IterationRecord], Any] | None, start: float) -> Outcome:
+    """A quadratic on a subspace: one linear system instead of an iteration."""
+    objective = Quadratic(problem.objective.P, form.q0, 0.0)
+    x, nu, direction = minimise_on_subspace(objective, form.A, form.b)
+    if direction is not None and UnboundednessCertificate(x, direction).falls(problem):
+        return Outcome("unbounded", nothing, nothing, None, direction, 0, "linear algebra")
+    point = form.unscale(x, np.zeros(0), nu * form.c, 1.0)
+    if callback is not None:
+        r = kkt_residuals(problem, point.x, point.lam, point.nu, point.lam_lb, point.lam_ub)
+        callback(IterationRecord(0, r.value, r.dual_value, r.primal, r.stationarity, r.gap, 1.0, 1.0, 0.0, 0.0,
+                                 time.perf_counter() - start))
+    return Outcome("converged", point, point, None, None, 0, "linear algebra")
 
 
 def _infeasibility(problem: QCQP, form: Form, z: Point) -> InfeasibilityCertificate | None:
@@ -358,16 +420,37 @@ def _infeasibility(problem: QCQP, form: Form, z: Point) -> InfeasibilityCertific
     if z.offer <= 0:
         return None
     point = form.unscale(z.x, z.lam, z.nu, z.offer / form.c)
-    proof = InfeasibilityCertificate(point.lam, point.nu, point.lam_lb, point.lam_ub)
-    return proof if proof.verify(problem) else None
+    for candidate in (point, _cleaned(problem, form, z, point)):
+        proof = InfeasibilityCertificate(candidate.lam, candidate.nu, candidate.lam_lb, candidate.lam_ub)
+        if proof.verify(problem):
+            return proof
+    return None
+
+
+def _cleaned(problem: QCQP, form: Form, z: Point, point: Multipliers) -> Multipliers:
+    """The multipliers with the slope that is left over moved into bounds of the right sign, and into nu."""
+    left = (z.pull + z.A_nu) / z.offer
+    lam_lb = point.lam_lb + np.where(np.isfinite(problem.lb), np.maximum(left, 0.0), 0.0)
+    lam_ub = point.lam_ub + np.where(np.isfinite(problem.ub), np.maximum(-left, 0.0), 0.0)
+    left = left - (lam_lb - point.lam_lb) + (lam_ub - point.lam_ub)
+    nu = point.nu
+    if problem.p:
+        A = problem.A.toarray() if hasattr(problem.A, "toarray") else problem.A
+        nu = nu - lstsq(A.T, left, check_finite=False)[0]
+    return Multipliers(point.x, point.lam, nu, lam_lb, lam_ub)
 
 
 def _ray(problem: QCQP, z: Point) -> np.ndarray | None:
     """x without its length and rounding, if it is a direction of recession along which f₀ falls."""
     size = float(np.abs(z.x).max(initial=0.0))
-    if size == 0 or z.q0_x >= 0 or z.xPx / z.tau > 1e-3 * abs(z.q0_x):
+    if size == 0 or z.q0_x >= 0:
         return None
     d = z.x / size
     d[np.isfinite(problem.lb) & (d < 0)] = 0.0
     d[np.isfinite(problem.ub) & (d > 0)] = 0.0
-    return d if UnboundednessCertificate(np.zeros(problem.n), d).falls(problem) else None
+    # Entries on their way to zero, where P has curvature, never quite arrive: leave out the smallest.
+    for share in (0.0, 1e-8, 1e-5, 1e-3):
+        candidate = np.where(np.abs(d) <= share, 0.0, d)
+        if UnboundednessCertificate(np.zeros(problem.n), candidate).falls(problem):
+            return candidate
+    return None

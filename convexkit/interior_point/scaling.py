@@ -42,7 +42,13 @@ def equilibrate(P_diagonals: np.ndarray, curved_objective: bool, q0: np.ndarray,
     D = np.abs(P_diagonals[first:])  # of the curved inequalities
     D0 = np.abs(P_diagonals[0]) if curved_objective else np.zeros(n)
     curved = D.shape[0]
-    E, d, dA, c = np.ones(n), np.ones(q.shape[0]), np.ones(A.shape[0]), 1.0
+    # Rows and objective start at size one, so that the result does not depend on the units they came in.
+    row = np.maximum(absolute_q.max(axis=1, initial=0.0), np.abs(r))
+    if curved:
+        row[:curved] = np.maximum(row[:curved], D.max(axis=1))
+    size = max(float(absolute_q0.max(initial=0.0)), float(D0.max(initial=0.0)))
+    E, d, c = np.ones(n), 1.0 / _safe(row), 1.0 / size if size > 0 else 1.0
+    dA = 1.0 / _safe(np.maximum(absolute_A.max(axis=1, initial=0.0), np.abs(b)))
     for _ in range(passes):
         linear = absolute_q * d[:, None] * E
         row = linear.max(axis=1, initial=0.0)
@@ -60,6 +66,23 @@ def equilibrate(P_diagonals: np.ndarray, curved_objective: bool, q0: np.ndarray,
         d = d / np.sqrt(_safe(row))
         dA = dA / np.sqrt(_safe(equality_row))
         E = E / np.sqrt(_safe(column))
+        size = max(float((absolute_q0 * E).max(initial=0.0)), float((D0 * E * E).max(initial=0.0)))
+        c = 1.0 / size if size > 0 else 1.0
+    # Curved rows leave one factor for all variables open, which trades their P's against their constants. Choose it so
+    # that solutions have size one: the distance at which a row's terms reach its constant, averaged over all rows.
+    # (Linear problems do better without: their rows say nothing about the size of x that E does not know.)
+    linear = (absolute_q * E).max(axis=1, initial=0.0)
+    quadratic = np.zeros(linear.size)
+    if curved:
+        quadratic[:curved] = (D * (E * E)).max(axis=1)
+    # The positive root of quadratic·t² + linear·t = |r|, without cancellation.
+    root = linear + np.sqrt(linear * linear + 4.0 * quadratic * np.abs(r))
+    distances = np.concatenate([
+        2.0 * np.abs(r) / _safe(root), np.abs(b) / _safe((absolute_A * E).max(axis=1, initial=0.0)),
+        np.abs(lb) / E[low], np.abs(ub) / E[high]])
+    distances = distances[distances > 0]
+    if curved and distances.size:
+        E = E * np.exp(np.log(distances).mean())
         size = max(float((absolute_q0 * E).max(initial=0.0)), float((D0 * E * E).max(initial=0.0)))
         c = 1.0 / size if size > 0 else 1.0
     # Finish with one exact pass over the rows.

@@ -18,11 +18,14 @@ class Settings:
     step_fraction: float = 0.99
     # Smallest centring; 0 would aim at the boundary itself.
     smallest_sigma: float = 1e-10
+    # A corrected step shorter than this is compared with a plain one, centred by at least safe_sigma.
+    poor_step: float = 0.1
+    safe_sigma: float = 0.2
     # How many times further than at the start the residuals may lag behind complementarity.
-    largest_lag: float = 10.0
+    largest_lag: float = 1000.0
     # Steps below short_step, short_steps running, are no progress; below shortest_step nothing is tried.
-    short_step: float = 1e-4
-    short_steps: int = 5
+    short_step: float = 1e-2
+    short_steps: int = 8
     shortest_step: float = 1e-10
     # Feasibility and gap this far below tol, without stationarity at tol, show that multipliers do not exist.
     far_below: float = 1e-6
