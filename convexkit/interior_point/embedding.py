@@ -1,0 +1,172 @@
+"""The homogeneous model of a convex QCQP, quadratics kept native: its points and its Newton steps.
+
+With τ, κ ≥ 0 the problem  min f₀(x)  s.t.  fᵢ(x) ≤ 0, Ax = b  is embedded as
+
+    r_d = P₀x + q₀τ + Σ λᵢ(Pᵢx/τ + qᵢ) + Aᵀν            = 0      stationarity
+    r_p = ½xᵀPᵢx/τ + qᵢᵀx + rᵢτ + sᵢ                      = 0      τ·fᵢ(x/τ) + sᵢ
+    r_e = Ax - bτ                                         = 0
+    r_g = κ + xᵀP₀x/τ + q₀ᵀx - λᵀa + bᵀν                  = 0      aᵢ = rᵢ - ½xᵀPᵢx/τ²
+    sᵢλᵢ = μ,   τκ = μ
+
+It always has a solution. τ > 0 at the end gives the optimum (x, λ, ν)/τ; κ > 0 gives a certificate, of
+infeasibility if λᵀa - bᵀν > 0, of unboundedness if q₀ᵀx < 0. Andersen & Ye, "On a homogeneous algorithm for
+the monotone complementarity problem", Math. Programming 84 (1999).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .form import Form
+from .kkt_system import KKTSystem
+
+
+class Step:
+    """A direction (dx, ds, dλ, dν, dτ, dκ) in the embedding."""
+
+    __slots__ = ("kappa", "lam", "nu", "s", "tau", "x")
+
+    def __init__(self, x: np.ndarray, s: np.ndarray, lam: np.ndarray, nu: np.ndarray, tau: float, kappa: float):
+        self.x, self.s, self.lam, self.nu, self.tau, self.kappa = x, s, lam, nu, tau, kappa
+
+
+class Point(Step):
+    """A point (x, s, λ, ν, τ, κ) of the embedding with its residuals."""
+
+    __slots__ = ("A_nu", "Px", "a", "half", "mu", "offer", "pull", "q0_x", "r_d", "r_e", "r_g", "r_p", "rows_x",
+                 "sizes", "slope0", "theta", "xPx")
+
+    def evaluate(self, form: Form, system: KKTSystem, target_p: np.ndarray | None = None,
+                 target_g: float = 0.0) -> Point:
+        """Compute products, rows and residuals: one product with each P, two with the rows.
+
+        With targets for r_p and r_g, the slacks of curved rows and κ are moved, by a factor of two at most, to
+        take up what the linearisation missed: residuals then fall as fast as the step promised.
+        """
+        x, tau, lam = self.x, self.tau, self.lam
+        products = system.products(x)
+        P0x = products[0] if form.curved_objective else np.zeros(form.n)
+        self.Px = Px = products[int(form.curved_objective):]
+        self.half = half = 0.5 * (Px @ x)
+        self.xPx = float(P0x @ x)
+        self.q0_x = float(form.q0 @ x)
+        mq = form.mq
+        # Jᵢx = dᵢ(xᵀPᵢx/τ + qᵢᵀx) and Jᵀλ without forming J.
+        self.rows_x = rows_x = form.times(form.rows, x)
+        self.pull = form.transposed(form.rows, lam)
+        self.a = form.constants
+        # Size of each row's terms, which its residual is relative to.
+        self.sizes = np.abs(rows_x) + np.abs(form.constants) * tau
+        if mq:
+            self.sizes[:mq] += form.d * half / tau
+            self.a = form.constants.copy()
+            self.a[:mq] -= form.d * half / tau**2
+            rows_x[:mq] += form.d * half * (2.0 / tau)
+            self.pull += (lam[:mq] * form.d / tau) @ Px
+        self.slope0 = form.c * (P0x + form.q0 * tau)
+        self.A_nu = form.A.T @ self.nu
+        self.r_p = rows_x + self.a * tau + self.s
+        if target_p is not None and mq:
+            slack = np.clip(self.s[:mq] + target_p[:mq] - self.r_p[:mq], 0.5 * self.s[:mq], 2.0 * self.s[:mq])
+            self.r_p[:mq] += slack - self.s[:mq]
+            self.s[:mq] = slack
+        self.r_d = self.slope0 + self.pull + self.A_nu
+        self.r_e = form.A @ x - form.b * tau
+        # λᵀa - bᵀν: what an infeasibility certificate has to offer.
+        self.offer = float(lam @ self.a) - float(form.b @ self.nu)
+        rest = form.c * (self.xPx / tau + self.q0_x) - self.offer
+        if target_p is not None:
+            self.kappa = min(max(target_g - rest, 0.5 * self.kappa), 2.0 * self.kappa)
+        self.r_g = self.kappa + rest
+        self.mu = (float(self.s @ lam) + tau * self.kappa) / (form.m + 1)
+        self.theta = max(float(np.abs(self.r_p).max(initial=0.0)),
+                         float(np.abs(self.r_d * form.scaling.columns).max(initial=0.0)),
+                         float(np.abs(self.r_e).max(initial=0.0)), abs(self.r_g))
+        return self
+
+    def longest(self, d: Step) -> float:
+        """The largest step that keeps s, λ, τ, κ ≥ 0."""
+        return min(_longest(self.s, d.s), _longest(self.lam, d.lam),
+                   -self.tau / d.tau if d.tau < 0 else np.inf, -self.kappa / d.kappa if d.kappa < 0 else np.inf)
+
+    def moved(self, step: float, d: Step) -> Point:
+        """The point step·d away, not yet evaluated."""
+        return Point(self.x + step * d.x, self.s + step * d.s, self.lam + step * d.lam, self.nu + step * d.nu,
+                     self.tau + step * d.tau, self.kappa + step * d.kappa)
+
+
+def _longest(z: np.ndarray, dz: np.ndarray) -> float:
+    worst = float((-dz / z).max(initial=0.0))
+    return 1.0 / worst if worst > 0 else np.inf
+
+
+class Newton:
+    """The linearised embedding at one point, factored once and solved for several right-hand sides.
+
+    Eliminating ds, dκ and dλ, with w = λ/s and J the gradients of all rows, leaves
+
+        [ H + Jᵀ diag(w) J   Aᵀ ] [ dx ]     H = cP₀ + Σ (λᵢ/τ)Pᵢ
+        [ A                  0  ] [ dν ]
+
+    bordered by one row and column for dτ. The column's solution is kept.
+    """
+
+    def __init__(self, form: Form, system: KKTSystem, z: Point, J: np.ndarray):
+        self._form, self._system, self._z, self._J = form, system, z, J
+        mq, tau = form.mq, z.tau
+        self._w = z.lam / z.s
+        scaled = z.lam[:mq] * form.d
+        if mq:
+            np.multiply(z.Px, (form.d / tau)[:, None], out=J[:mq])
+            J[:mq] += form.q
+        weights = np.concatenate(([form.c], scaled / tau)) if form.curved_objective else scaled / tau
+        self.ok = system.factor(weights, J, self._w)
+        if not self.ok:
+            return
+        bend = (scaled @ z.Px) / tau**2 if mq else np.zeros(form.n)  # Σ λᵢPᵢx/τ²
+        c_q0 = form.c * form.q0
+        self._g_x = 2.0 * z.slope0 / tau - c_q0 + bend
+        g_tau = -(form.c * z.xPx + 2.0 * float(scaled @ z.half) / tau) / tau**2
+        column_x = bend - c_q0 - form.transposed(J, self._w * z.a)
+        dx, dnu = system.solve(column_x[:, None], form.b[:, None])
+        self._x, self._nu = dx[:, 0], dnu[:, 0]
+        self._rows = form.times(J, self._x)
+        lam = self._w * (self._rows + z.a)
+        self._pivot = (float(self._g_x @ self._x) - float(z.a @ lam) + float(form.b @ self._nu) + g_tau
+                       - z.kappa / tau)
+
+    def solve(self, r_d: np.ndarray, r_p: np.ndarray, r_e: np.ndarray, r_g: float, r_c: np.ndarray,
+              r_k: float) -> Step:
+        """The step that adds (r_d, r_p, r_e, r_g) to the residuals, r_c to s∘λ and r_k to τκ, to first order."""
+        form, z, w = self._form, self._z, self._w
+        shift = r_c / z.lam - r_p
+        dx, dnu = self._system.solve((r_d - form.transposed(self._J, w * shift))[:, None], r_e[:, None])
+        px, pnu = dx[:, 0], dnu[:, 0]
+        rows = form.times(self._J, px)
+        lam = w * (rows + shift)
+        rest = r_g - r_k / z.tau - float(self._g_x @ px) + float(z.a @ lam) - float(form.b @ pnu)
+        d_tau = rest / self._pivot
+        d_lam = lam + d_tau * (w * (self._rows + z.a))
+        return Step(px + d_tau * self._x, (r_c - z.s * d_lam) / z.lam, d_lam, pnu + d_tau * self._nu, d_tau,
+                    (r_k - z.kappa * d_tau) / z.tau)
+
+    def curvature(self, d: Step) -> tuple[np.ndarray, np.ndarray, float]:
+        """Second-order terms of (r_d, r_p, r_g) along d; zero for linear programs.
+
+        With u = dx - (x/τ)dτ: r_p bends by ½uᵀPᵢu/τ, r_d by Σ (dλᵢ - λᵢdτ/τ)Pᵢu/τ, r_g by uᵀP₀u/τ and the rest.
+        """
+        form, z = self._form, self._z
+        mq, tau = form.mq, z.tau
+        u = d.x - z.x * (d.tau / tau)
+        products = self._system.products(u)
+        bend_p = np.zeros(form.m)
+        bend_d = np.zeros(form.n)
+        bend_g = form.c * float(products[0] @ u) / tau if form.curved_objective else 0.0
+        if mq:
+            Pu = products[int(form.curved_objective):]
+            uPu = Pu @ u
+            change = (d.lam[:mq] - z.lam[:mq] * (d.tau / tau)) * form.d / tau
+            bend_p[:mq] = form.d * uPu * (0.5 / tau)
+            bend_d = change @ Pu
+            bend_g += float(change @ (Pu @ z.x)) / tau + float((z.lam[:mq] * form.d) @ uPu) * (0.5 / tau**2)
+        return bend_d, bend_p, bend_g

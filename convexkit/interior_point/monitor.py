@@ -1,0 +1,71 @@
+"""Relative residuals along the way, on the user's own scale."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..duality import ATTAINABLE, coefficient_size, kkt_residuals, row_floor
+from ..problem import QCQP
+from ..solution import IterationRecord
+from .embedding import Point
+from .form import Form, Multipliers
+
+
+class Monitor:
+    """Relative residuals of x/τ, λ/τ, ν/τ on the user's scale: cheap, and confirmed exactly before success."""
+
+    def __init__(self, problem: QCQP, form: Form):
+        self._problem, self._form = problem, form
+        self._constant = problem.objective.r
+        self._absolute_q0 = np.abs(form.q0)
+        self._absolute_A = np.abs(form.A)
+        self._unit = min(1.0, coefficient_size(problem.objective))
+        # As in kkt_residuals: a row without a constant is measured against at most 1 unit of itself, a bound
+        # against at most the size of x.
+        rows = form.mq + form.ml
+        largest = np.abs(form.rows).max(axis=1, initial=0.0)
+        largest[:form.mq] = np.maximum(largest[:form.mq], form.diagonals.max(axis=1, initial=0.0))
+        scales = form.scaling.rows
+        self._row_floor = scales * row_floor(form.constants[:rows] / scales, largest / scales)
+        scales = form.scaling.equalities
+        self._equality_floor = scales * row_floor(form.b / scales, self._absolute_A.max(axis=1, initial=0.0) / scales)
+        self._bound_floor = np.concatenate([form.d_low, form.d_high])
+        ends = np.abs(np.concatenate([problem.lb, problem.ub]))
+        self._largest_bound = float(ends[np.isfinite(ends)].max(initial=0.0))
+        # Without an objective every feasible point is optimal with multipliers zero.
+        self.feasibility = not form.curved_objective and not form.q0.any()
+
+    def record(self, nit: int, z: Point, step: float, seconds: float) -> IterationRecord:
+        """Residuals at (x, λ, ν)/τ: one product with |A|, nothing else that grows faster than the rows."""
+        form, tau = self._form, z.tau
+        value = (0.5 * z.xPx / tau + z.q0_x) / tau
+        sizes = z.sizes.copy()
+        rows = self._row_floor.size
+        np.maximum(sizes[:rows], self._row_floor * tau, out=sizes[:rows])
+        x_size = min(max(float(np.abs(z.x).max(initial=0.0)), tau * self._largest_bound), tau)
+        np.maximum(sizes[rows:], self._bound_floor * x_size, out=sizes[rows:])
+        sizes += 1e-300  # 0/0 = 0
+        primal = float((np.abs(z.r_p) / sizes).max(initial=0.0))
+        if form.p:
+            size = np.maximum(self._absolute_A @ np.abs(z.x) + np.abs(form.b) * tau, self._equality_floor * tau)
+            primal = max(primal, float((np.abs(z.r_e) / (size + 1e-300)).max()))
+        if self.feasibility:
+            return IterationRecord(nit, self._constant, self._constant, primal, 0.0, 0.0, step, tau, z.kappa, z.mu,
+                                   seconds)
+        slack = (float(z.lam @ (z.r_p - z.s)) + float(z.nu @ z.r_e)) / (form.c * tau * tau)
+        slope = max(float(np.abs(v).max(initial=0.0)) for v in (z.slope0, form.c * tau * form.q0, z.pull, z.A_nu))
+        size_v = abs(0.5 * z.xPx / tau**2) + float(self._absolute_q0 @ np.abs(z.x)) / tau
+        size_v = max(size_v, ATTAINABLE * float((z.lam * sizes).max(initial=0.0)) / (form.c * tau * tau))
+        return IterationRecord(
+            nit, value + self._constant, value + slack + self._constant, primal,
+            float(np.abs(z.r_d).max(initial=0.0)) / slope if slope > 0 else 0.0,
+            abs(slack) / max(size_v, self._unit), step, tau, z.kappa, z.mu, seconds)
+
+    def unscaled(self, z: Point) -> Multipliers:
+        """The point in the user's units; multipliers are zero where there is no objective."""
+        lam, nu = (0.0 * z.lam, 0.0 * z.nu) if self.feasibility else (z.lam, z.nu)
+        return self._form.unscale(z.x, lam, nu, z.tau)
+
+    def confirmed(self, point: Multipliers, tol: float) -> bool:
+        """Whether the exact residuals, on the data as given, agree."""
+        return kkt_residuals(self._problem, point.x, point.lam, point.nu, point.lam_lb, point.lam_ub).max() <= tol
