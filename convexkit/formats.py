@@ -122,7 +122,10 @@ def _read_array(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo, k
 def _problem(data: dict[str, np.ndarray]) -> QCQP:
     if "P0" not in data and "q0" not in data:
         raise ProblemError("neither P0 nor q0 is there; one of them says what is minimised.")
-    objective = Quadratic(data.get("P0"), data.get("q0"), data.get("r0", 0.0))
+    try:
+        objective = Quadratic(data.get("P0"), data.get("q0"), data.get("r0", 0.0))
+    except ProblemError as error:
+        raise ProblemError(f"objective (P0, q0, r0): {error}") from None
     n = objective.n
     if n == 0:
         raise ProblemError("the objective has no variables; a problem needs at least one.")
