@@ -1,0 +1,22 @@
+"""From cvxpy to a native `QCQP` and back: the only place that knows cvxpy.
+
+cvxpy's own route to a solver rewrites quadratic constraints as second-order cones, with lifted variables.
+Here they stay quadratics, with P taken as the user gave it. Piecewise-linear atoms (abs, max, norm1,
+norm_inf, sum_largest, ...) go through cvxpy's own epigraph rewriting.
+
+Three steps: `lowering` turns every expression into an affine one, with a placeholder variable for each
+square; `squares` knows what the placeholders stand for; `bridge` reads off coefficients and sorts rows.
+"""
+
+from __future__ import annotations
+
+from ..errors import MissingDependencyError
+
+try:
+    import cvxpy as _cvxpy  # noqa: F401
+except ImportError as error:  # pragma: no cover - depends on the environment
+    raise MissingDependencyError("cvxpy is not installed; install it with: pip install 'convexkit[cvxpy]'") from error
+
+from .bridge import Bridge, from_cvxpy
+
+__all__ = ["Bridge", "from_cvxpy"]
