@@ -34,7 +34,7 @@ from .operators import as_operator, damped, symmetry_error
 from .problem import QCQP, lp, qp
 from .quadratic import Quadratic, weighted_sum
 from .solution import IterationRecord, Solution, Status
-from .solver import solve
+from .solver import solve, solve_many
 from .taylor import error_slope, linear_model, quadratic_model
 from .trust_region import TrustRegionResult, TrustRegionStatus, trust_region_step
 
@@ -83,6 +83,7 @@ __all__ = [
     "report",
     "sensitivity",
     "solve",
+    "solve_many",
     "symmetry_error",
     "trust_region_step",
     "value_and_gradient",

@@ -33,6 +33,9 @@ class FactoredMatrix(SymmetricOperator):
         super().__init__(diag.size, lambda v: factor.T @ (factor @ v) + diag * v,
                          matmat=lambda V: factor.T @ (factor @ V) + diag[:, None] * V)
 
+    def __reduce__(self) -> tuple:
+        return FactoredMatrix, (self.factor, self.diag)
+
     def toarray(self) -> np.ndarray:
         """The (n, n) matrix, formed."""
         gram = self.factor.T @ self.factor

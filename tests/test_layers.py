@@ -164,7 +164,8 @@ def test_readme_commands_are_the_makefile_targets() -> None:
     targets = set(re.findall(r"^([a-z-]+):.*## ", makefile, flags=re.MULTILINE))
     commands = set(re.findall(r"(?:^    |`)make ([a-z-]+)", (ROOT / "README.md").read_text(), flags=re.MULTILINE))
     assert commands == targets
-    listed = subprocess.run(["make", "--no-print-directory", "help"], capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    listed = subprocess.run(["make", "--no-print-directory", "help"], capture_output=True, text=True, check=True,
+                            cwd=ROOT).stdout
     assert {line.split()[1] for line in listed.splitlines()} == targets
 
 
