@@ -246,7 +246,7 @@ def _unbounded(problem: QCQP, outcome: Outcome, settings: Settings, start: float
 
 def _judged(problem: QCQP, point: Multipliers, outcome: Outcome, settings: Settings, start: float) -> Solution:
     """The status that the residuals of the best point allow, whatever the iteration thought of it."""
-    residuals = kkt_residuals(problem, point.x, point.lam, point.nu, point.lam_lb, point.lam_ub)
+    residuals = outcome.residuals or kkt_residuals(problem, point.x, point.lam, point.nu, point.lam_lb, point.lam_ub)
     error = residuals.max()
     figures = _figures(residuals, outcome)
     if error <= settings.tol:

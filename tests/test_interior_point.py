@@ -230,3 +230,10 @@ def test_the_outcome_says_how_it_ended():
                                   "row_of_zeros"])
 def test_ordinary_problems_take_few_iterations(name):
     assert ck.solve(CASES[name]().problem).nit <= 15
+
+
+def test_what_does_not_fit_into_memory_is_refused_with_numbers():
+    n = 200_000
+    problem = ck.qp(sp.identity(n, format="csr"), np.zeros(n), lb=0.0)
+    with pytest.raises(ck.ProblemError, match=r"needs \d+\.\d GiB stored densely \(n = 200000"):
+        run(problem, Settings())

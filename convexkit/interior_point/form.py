@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from ..errors import ProblemError
 from ..problem import QCQP
 from ..quadratic import Quadratic
 from .equalities import independent_rows
@@ -52,6 +54,7 @@ class Form:
         n = problem.n
         self.n = n
         objective = problem.objective
+        _refuse_what_does_not_fit(problem)
         curved: list[int] = []
         linear: list[int] = []
         for i, f in enumerate(problem.inequalities):
@@ -153,6 +156,22 @@ class Form:
         lam_lb[self._fixed] = np.maximum(-every[own:], 0.0)
         lam_ub[self._fixed] = np.maximum(every[own:], 0.0)
         return Multipliers(x / divisor, out, every[:own], lam_lb, lam_ub)
+
+
+def _refuse_what_does_not_fit(problem: QCQP) -> None:
+    """Dense storage of every P, twice n×n for the system, and the rows: refuse before memory runs out."""
+    n = problem.n
+    curved = sum(f.P is not None for f in (problem.objective, *problem.inequalities))
+    needed = 8.0 * n * ((curved + 3.0) * n + 3.0 * (problem.m + problem.p))
+    try:
+        available = float(os.sysconf("SC_PAGE_SIZE")) * float(os.sysconf("SC_PHYS_PAGES"))
+    except (AttributeError, OSError, ValueError):  # not on every system
+        return
+    if needed > available:
+        raise ProblemError(
+            f"the problem needs {needed / 2**30:.1f} GiB stored densely (n = {n}, {curved} matrices, "
+            f"{problem.m + problem.p} rows), and this machine has {available / 2**30:.1f} GiB. The "
+            "interior-point method works on dense matrices; reduce n, or eliminate variables.")
 
 
 def _is_flat(f: Quadratic) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..duality import InfeasibilityCertificate, UnboundednessCertificate, kkt_residuals
+from ..duality import InfeasibilityCertificate, KKTResiduals, UnboundednessCertificate, kkt_residuals
 from ..problem import QCQP
 from ..quadratic import Quadratic
 from ..solution import IterationRecord
@@ -28,7 +28,7 @@ class Outcome:
 
     `kind` is `converged`, `infeasible`, `unbounded`, `iteration_limit`, `time_limit` or `stalled`. `point` has the
     smallest residuals; `bounded` the smallest ones apart from stationarity, which no point can bring to zero where
-    multipliers do not exist.
+    multipliers do not exist. `residuals` are those of `point`, where they have been computed.
     """
 
     kind: str
@@ -38,6 +38,7 @@ class Outcome:
     direction: np.ndarray | None
     nit: int
     backend: str
+    residuals: KKTResiduals | None = None
 
 
 def run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord], Any] | None = None) -> Outcome:
@@ -63,10 +64,11 @@ def _run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord]
     z = Point(np.zeros(form.n), np.ones(form.m), np.ones(form.m), np.zeros(form.p), 1.0, 1.0).evaluate(form, system)
     # Residuals may lag behind complementarity by this much: θ ≤ lag·μ.
     lag = settings.largest_lag * max(z.theta, 1e-3) / z.mu
-    best, best_error = monitor.unscaled(z), np.inf
-    bounded, bounded_error = best, np.inf
+    best, best_error = z, np.inf
+    bounded, bounded_error = z, np.inf
     step, short, kind, next_try = 0.0, 0, "iteration_limit", 1.0
     nit = 0
+    residuals: KKTResiduals | None = None
     proof: InfeasibilityCertificate | None = None
     direction: np.ndarray | None = None
     for nit in range(settings.maxiter + 1):
@@ -78,12 +80,15 @@ def _run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord]
             kind = "stalled"
             break
         if error < best_error:
-            best, best_error = monitor.unscaled(z), error
+            best, best_error = z, error
         if max(record.primal, record.gap) < bounded_error:
-            bounded, bounded_error = monitor.unscaled(z), max(record.primal, record.gap)
-        if error <= settings.tol and monitor.confirmed(best, settings.tol):
-            kind = "converged"
-            break
+            bounded, bounded_error = z, max(record.primal, record.gap)
+        if error <= settings.tol:
+            residuals = monitor.exact(z)
+            if residuals.max() <= settings.tol:
+                kind, best = "converged", z
+                break
+            residuals = None
         # Linear rows always have multipliers; quadratic ones need a strictly feasible point.
         if form.mq and nit and bounded_error <= settings.far_below * settings.tol:
             kind = "stalled"  # value and feasibility are exact, and stationarity does not follow
@@ -149,7 +154,9 @@ def _run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord]
     if kind in ("stalled", "iteration_limit") and proof is None and direction is None:
         proof, direction = proofs(problem, form, z)
     kind = "infeasible" if proof is not None else "unbounded" if direction is not None else kind
-    return Outcome(kind, best, bounded, proof, direction, nit, system.name)
+    point = monitor.unscaled(best)
+    other = point if bounded is best else monitor.unscaled(bounded)
+    return Outcome(kind, point, other, proof, direction, nit, system.name, residuals)
 
 
 def _search(form: Form, system: KKTSystem, settings: Settings, z: Point, d: Step, eta: float,

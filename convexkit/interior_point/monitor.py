@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..duality import ATTAINABLE, coefficient_size, kkt_residuals, row_floor
+from ..duality import ATTAINABLE, KKTResiduals, coefficient_size, kkt_residuals, row_floor
 from ..problem import QCQP
 from ..solution import IterationRecord
 from .embedding import Point
@@ -66,6 +66,7 @@ class Monitor:
         lam, nu = (0.0 * z.lam, 0.0 * z.nu) if self.feasibility else (z.lam, z.nu)
         return self._form.unscale(z.x, lam, nu, z.tau)
 
-    def confirmed(self, point: Multipliers, tol: float) -> bool:
-        """Whether the exact residuals, on the data as given, agree."""
-        return kkt_residuals(self._problem, point.x, point.lam, point.nu, point.lam_lb, point.lam_ub).max() <= tol
+    def exact(self, z: Point) -> KKTResiduals:
+        """The residuals on the data as given."""
+        point = self.unscaled(z)
+        return kkt_residuals(self._problem, point.x, point.lam, point.nu, point.lam_lb, point.lam_ub)
