@@ -48,6 +48,8 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
 		{ echo "error: convexkit needs Python 3.10 or newer; name one with: make PYTHON=python3.11 ..." >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
+	@# The pip of an older Python can take minutes to choose versions that a current one finds at once.
+	$(BIN)/python -m pip install --quiet --upgrade pip
 
 $(VENV)/.demo: setup.cfg $(BIN)/python
 	$(BIN)/python -m pip install --quiet -e '.[plot,trpo]'
