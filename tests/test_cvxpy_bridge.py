@@ -13,6 +13,8 @@ import scipy.sparse as sp
 import convexkit as ck
 from convexkit import cvxpy_bridge
 
+CVXPY = tuple(int(part) for part in cp.__version__.split(".")[:2])
+
 RNG = np.random.default_rng(7)
 N = 4
 C = RNG.normal(size=N)
@@ -90,6 +92,9 @@ FEASIBLE = {
     "a concave maximum": lambda x, X: (cp.Maximize(C @ x - cp.quad_form(x, P)), [x >= 0]),
     "sum of both senses": lambda x, X: (cp.Maximize(C @ x + 3), [cp.sum_squares(x) <= 4, x[0] == 0.1]),
 }
+if CVXPY < (1, 8):  # sum_squares takes no axis there
+    FEASIBLE = {name: make for name, make in FEASIBLE.items()
+                if name not in ("quad_over_lin along an axis", "sum_squares along the rows")}
 
 
 @pytest.mark.parametrize("name", FEASIBLE)
@@ -212,6 +217,7 @@ def test_parameters_are_read_when_the_bridge_is_built():
         np.testing.assert_allclose(x.value, np.minimum(C / (2 * value), 1), atol=1e-5)
 
 
+@pytest.mark.skipif(CVXPY < (1, 8), reason="this cvxpy takes numbers only")
 def test_a_parameter_may_bound_a_variable():
     limit = cp.Parameter(value=1.5)
     x = cp.Variable(bounds=[None, limit])
@@ -325,7 +331,7 @@ def test_unsupported_variables_are_named_with_their_attribute(shape, word):
     (lambda x, t, Z: (cp.exp(t), []), r"objective: exp\(.*ExpCone"),
     (lambda x, t, Z: (-cp.log(t), []), r"objective: log\(.*ExpCone"),
     (lambda x, t, Z: (cp.quad_over_lin(x, t), []), "objective: quad_over_lin"),
-    (lambda x, t, Z: (cp.power(t, 3), []), "objective: Power"),
+    (lambda x, t, Z: (cp.power(t, 3), []), "objective: [Pp]ower"),
     (lambda x, t, Z: (cp.lambda_max(Z + Z.T), []), "objective: lambda_max"),
     (lambda x, t, Z: (t, [cp.sum_squares(x) == 1]), "constraint 0 is a quadratic equality"),
     (lambda x, t, Z: (x[0] * x[1], []), "neither quadratic nor convex"),

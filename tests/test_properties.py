@@ -57,11 +57,13 @@ class Problem:
         x = cp.Variable(n)
         f = [cp.sum_squares(F @ x) / 2 + q @ x + r for F, q, r in self.quadratics]
         rows = [g <= 0 for g in f[1:]]
-        linear, equal = self.G @ x <= self.h, self.A @ x == self.b
+        # cvxpy before 1.8 takes no constraint without rows.
+        linear = self.G @ x <= self.h if self.h.size else None
+        equal = self.A @ x == self.b if self.b.size else None
         low, high = np.flatnonzero(np.isfinite(self.lb)), np.flatnonzero(np.isfinite(self.ub))
-        above, below = x[low] >= self.lb[low], x[high] <= self.ub[high]
-        some = [c for c, size in ((linear, self.h.size), (equal, self.b.size), (above, low.size), (below, high.size))
-                if size]
+        above = x[low] >= self.lb[low] if low.size else None
+        below = x[high] <= self.ub[high] if high.size else None
+        some = [c for c in (linear, equal, above, below) if c is not None]
         source = cp.Problem(cp.Minimize(f[0]), rows + some)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # "Solution may be inaccurate": the caller judges
@@ -73,7 +75,7 @@ class Problem:
             return source.status, source.value, None, None
 
         def duals(constraints):
-            return np.concatenate([np.zeros(0)] + [np.ravel(c.dual_value) for c in constraints if c.size])
+            return np.concatenate([np.zeros(0)] + [np.ravel(c.dual_value) for c in constraints if c is not None])
 
         lam_lb, lam_ub = np.zeros(n), np.zeros(n)
         lam_lb[low], lam_ub[high] = duals([above]), duals([below])

@@ -108,6 +108,9 @@ class Bridge:
             self.source._status, self.source._value = status, value
         else:
             self.source.unpack(CvxpySolution(status, value, primal, dual, {}))
+            for constraint in self.source.constraints:
+                if constraint.id in dual:  # cvxpy before 1.8 leaves out the proof of an infeasible problem
+                    constraint.save_dual_value(dual[constraint.id])
         self.source._solver_stats = SolverStats("convexkit", solve_time=solution.seconds, num_iters=solution.nit)
 
 

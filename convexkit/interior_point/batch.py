@@ -446,7 +446,8 @@ def _run_batch(problems: Sequence[QCQP], settings: Settings) -> list[tuple[Outco
                np.ones(count), np.ones(count)).evaluate(form)
     lag = settings.largest_lag * np.maximum(z.theta, 1e-3) / z.mu
     results: list[Any] = [None] * count
-    active, short = np.arange(count), np.zeros(count)
+    active = np.arange(count)
+    short: np.ndarray = np.zeros(count)
     lost = ~convex_mask(form.stack.P)
 
     def leave(which: np.ndarray, nit: int, points: tuple[np.ndarray, ...], residuals: Sequence[Any]) -> None:
