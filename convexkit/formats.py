@@ -169,6 +169,9 @@ def write_problem(path: str | os.PathLike, problem: QCQP) -> None:
     ...         sorted(archive)
     ['P', 'q', 'q0', 'r', 'r0']
     """
+    if not isinstance(problem, QCQP):
+        raise ProblemError(f"problem must be a QCQP; got {type(problem).__name__}. The file name comes first.")
+
     def dense(matrix: Any) -> np.ndarray:
         return matrix.toarray() if sp.issparse(matrix) else np.asarray(matrix)
 

@@ -61,6 +61,12 @@ class LineSearchResult:
     nfev: int
 
 
+def _scalar(value: Any) -> float:
+    if np.size(value) != 1:
+        raise ProblemError(f"f must return a scalar; it returned shape {np.shape(value)}.")
+    return float(np.reshape(value, ()))
+
+
 def backtracking(f: Callable[[np.ndarray], Any], x: Any, p: Any, slope: float, *, fx: float | None = None,
                  alpha: float = 0.1, beta: float = 0.5, step: float = 1.0, maxiter: int = 60,
                  in_domain: Callable[[np.ndarray], Any] | None = None) -> LineSearchResult:
@@ -115,7 +121,7 @@ def backtracking(f: Callable[[np.ndarray], Any], x: Any, p: Any, slope: float, *
     nfev = 0
     if fx is None:
         fx, nfev = f(x), 1
-    start = float(fx)
+    start = _scalar(fx)
 
     def stay(status: LineSearchStatus, message: str, nit: int) -> LineSearchResult:
         return LineSearchResult(x, start, 0.0, status, False, message, nit, nfev)
@@ -136,7 +142,7 @@ def backtracking(f: Callable[[np.ndarray], Any], x: Any, p: Any, slope: float, *
         elif in_domain is not None and not in_domain(candidate):
             why = "outside the domain"
         else:
-            value = float(f(candidate))
+            value = _scalar(f(candidate))
             nfev += 1
             if value <= start + alpha * step * slope:
                 return LineSearchResult(candidate, value, step, LineSearchStatus.SUFFICIENT_DECREASE, True,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -74,6 +74,8 @@ class QCQP:
         n = objective.n
         if n == 0:
             raise ProblemError("objective has no variables; a problem needs at least one.")
+        if not isinstance(inequalities, Iterable):
+            raise ProblemError(f"inequalities must be a sequence of Quadratic; got {type(inequalities).__name__}.")
         inequalities = tuple(inequalities)
         for i, f in enumerate(inequalities):
             if not isinstance(f, Quadratic):

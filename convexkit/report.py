@@ -42,6 +42,8 @@ def summary(problem: QCQP, solution: Solution) -> str:
     >>> print(ck.report.summary(problem, ck.solve(problem)).splitlines()[0])
     status          optimal
     """
+    if not isinstance(problem, QCQP) or not isinstance(solution, Solution):
+        raise ProblemError("summary takes the problem, then its solution.")
     lines = [f"status          {solution.status}", f"problem         {problem!r}"]
     residuals = solution.residuals
     if residuals is not None:

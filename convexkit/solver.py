@@ -40,7 +40,7 @@ def solve(problem: QCQP, *, tol: float = 1e-8, method: str = "auto", maxiter: in
     problem : QCQP
     tol : float in [1e-12, 1e-2]
         Bound on the relative KKT residuals and gap of an `optimal` answer, on the data as given.
-    method : "auto" or "interior-point"
+    method : "auto" or "interior-point"; the same for now, as there is one method
     maxiter : int ≥ 1, iterations
     time_limit : float > 0, optional, seconds of wall time
     callback : callable(IterationRecord), optional, called once an iteration
@@ -61,7 +61,7 @@ def solve(problem: QCQP, *, tol: float = 1e-8, method: str = "auto", maxiter: in
 
     Notes
     -----
-    Homogeneous interior-point method, 8 to 15 iterations as a rule, each with one n×n Cholesky
+    Homogeneous interior-point method, 5 to 12 iterations as a rule, each with one n×n Cholesky
     factorization. The convexity check costs one more for each P.
 
     Examples
@@ -73,6 +73,8 @@ def solve(problem: QCQP, *, tol: float = 1e-8, method: str = "auto", maxiter: in
     ('optimal', array([0.6, 0.8]), array([2.]))
     """
     start = time.perf_counter()
+    if callback is not None and not callable(callback):
+        raise ProblemError(f"callback must be callable; got {type(callback).__name__}.")
     if not isinstance(problem, QCQP):
         raise ProblemError(f"problem must be a QCQP; got {type(problem).__name__}. A cvxpy problem goes through "
                            "convexkit.cvxpy_bridge.from_cvxpy.")
@@ -135,6 +137,11 @@ def solve_many(problems: Sequence[QCQP], *, tol: float = 1e-8, maxiter: int = 10
     >>> [round(solution.value, 6) for solution in ck.solve_many(problems)]
     [-1.0, -1.0, -1.0, -1.0]
     """
+    if isinstance(problems, QCQP):
+        raise ProblemError("problems must be a sequence of QCQP; use solve for one.")
+    if executor is not None and not hasattr(executor, "submit"):
+        raise ProblemError(f"executor must have a submit method, as concurrent.futures.Executor; got "
+                           f"{type(executor).__name__}.")
     problems = list(problems)
     for i, problem in enumerate(problems):
         if not isinstance(problem, QCQP):

@@ -222,7 +222,7 @@ def _truncated(model: Quadratic, radius: float, rtol: float, maxiter: int | None
     p = cg.x
     # residual = -q - Pp; stationarity of the Lagrangian in the direction p: pᵀ(residual - lam·p) = 0
     outside = cg.status in (CGStatus.BOUNDARY, CGStatus.NONPOSITIVE_CURVATURE)
-    lam = max(float(p @ cg.residual_vector), 0.0) / radius**2 if outside else 0.0
+    lam = max(float(p @ cg.residual_vector), 0.0) / radius * radius if outside else 0.0
     status = TrustRegionStatus.TRUNCATED if outside or not cg.success else TrustRegionStatus.INTERIOR
     return TrustRegionResult(p, lam, model(p), -inf, status, cg.status is not CGStatus.NUMERICAL_ERROR,
                              f"truncated CG: {cg.message}", cg.nit, cg)
@@ -251,7 +251,7 @@ def _exact(model: Quadratic, radius: float, metric: Any) -> TrustRegionResult:
     # g(lam) = r - ½Σ cᵢ²/(wᵢ + lam) - ½lam·radius², with wᵢ + lam = (wᵢ - w₀) + mu free of cancellation.
     shifted = w if status in (TrustRegionStatus.INTERIOR, TrustRegionStatus.STATIONARY) else (w - w[0]) + mu
     live = shifted > 0
-    dual_value = model.r - 0.5 * float(np.sum(c[live] ** 2 / shifted[live])) - 0.5 * lam * radius**2
+    dual_value = model.r - 0.5 * float(np.sum(c[live] ** 2 / shifted[live])) - 0.5 * lam * radius * radius
     result = TrustRegionResult(p, lam, model(p), dual_value, status, True,
                                f"{status}; multiplier {lam:.3g}, smallest eigenvalue {w[0]:.3g}.", nit)
     # Rounding may leave the dual value a few units above the primal one.
@@ -282,7 +282,7 @@ def _secular(w: np.ndarray, c: np.ndarray, radius: float) -> tuple[np.ndarray, f
         if inside <= radius:
             if w[0] == 0:
                 return y, 0.0, 0, TrustRegionStatus.INTERIOR
-            y[0] += sqrt(max(radius**2 - inside**2, 0.0))
+            y[0] += sqrt(max(radius * radius - inside**2, 0.0))
             return y, 0.0, 0, TrustRegionStatus.HARD_CASE
         c = np.where(lowest, 0.0, c)
     # The root is at least where the lowest eigenspace alone fills the region: ‖y‖ ≥ c_low / (δ + mu).

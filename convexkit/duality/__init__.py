@@ -1,9 +1,9 @@
 """Lagrangian duality: the dual function, optimality residuals, certificates and prices."""
 
 from .certificates import InfeasibilityCertificate, UnboundednessCertificate
-from .kkt import ATTAINABLE, KKTResiduals, coefficient_size, kkt_residuals, row_floor
+from .kkt import ATTAINABLE, NOTICEABLE, KKTResiduals, coefficient_size, kkt_residuals, row_floor
 from .lagrangian import Lagrangian
 from .sensitivity import Sensitivity, sensitivity
 
-__all__ = ["ATTAINABLE", "InfeasibilityCertificate", "KKTResiduals", "Lagrangian", "Sensitivity",
+__all__ = ["ATTAINABLE", "NOTICEABLE", "InfeasibilityCertificate", "KKTResiduals", "Lagrangian", "Sensitivity",
            "UnboundednessCertificate", "coefficient_size", "kkt_residuals", "row_floor", "sensitivity"]

@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import ProblemError
 from ..problem import QCQP
 from ..quadratic import Quadratic, minimum
-from .kkt import coefficient_size, kkt_residuals
+from .kkt import cancellation, coefficient_size, kkt_residuals
 from .lagrangian import Lagrangian, slope_terms
 
 # A component of a sum that vanishes up to this share of its terms is rounding: perturbing each coefficient
@@ -147,7 +147,9 @@ def _meets_limits(problem: QCQP, x: np.ndarray) -> bool:
     Far out along a ray, where x is 1e8, a violation of 1 is rounding relative to the terms of its row, and rows that
     contradict each other look met. Relative to their limits they are not.
     """
-    excess = np.maximum(problem.inequality_values(x), 0.0)
+    lost = np.zeros(problem.m)
+    lost[:len(problem.inequalities)] = [cancellation(f, np.abs(x)) for f in problem.inequalities]
+    excess = np.maximum(problem.inequality_values(x) + lost, 0.0)
     sizes = np.concatenate([[abs(f.r) + coefficient_size(f) for f in problem.inequalities],
                             np.abs(problem.h) + _largest(problem.G)])
     off = np.abs(problem.equality_values(x))

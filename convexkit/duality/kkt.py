@@ -14,6 +14,8 @@ from .lagrangian import multipliers
 
 # Sums are exact to about 1e-16 of their terms; a relative gap of 1e-10 then needs a scale of 1e-6 of them.
 ATTAINABLE = 1e-6
+# Cancellation below this share of a row's terms is left out of account.
+NOTICEABLE = 1e-10
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,28 @@ def row_floor(constant: Any, coefficient: Any) -> np.ndarray:
     return np.where(np.abs(constant) <= 1e-14 * np.asarray(coefficient), np.minimum(1.0, coefficient), 0.0)
 
 
+def bound_sizes(limit: np.ndarray, ax: np.ndarray) -> np.ndarray:
+    """What the violation of a bound is measured against: as for a row, its terms, or 1 if the bound is zero."""
+    finite = np.where(np.isfinite(limit), limit, 0.0)
+    return np.maximum(np.abs(finite) + ax, row_floor(finite, 1.0))
+
+
+def cancellation(f: Quadratic, ax: np.ndarray) -> float:
+    """A bound on what rounding can take off ½xᵀPx: a few eps of ½|x|ᵀ|P||x| ≤ ½(Σ √Pⱼⱼ|xⱼ|)² for P ⪰ 0.
+
+    Along a flat direction of P the form stays small while its terms grow, and far out nothing of it is left.
+    """
+    if f.structure in ("dense", "sparse"):
+        diagonal = np.abs(f.P.diagonal())
+    elif f.structure == "factored":
+        F = f.P.factor
+        squares = F.multiply(F).sum(axis=0) if hasattr(F, "multiply") else (F * F).sum(axis=0)
+        diagonal = np.asarray(squares).reshape(-1) + np.abs(f.P.diag)
+    else:
+        return 0.0
+    return 2.0 * float(np.finfo(float).eps) * float(np.sqrt(diagonal) @ ax) ** 2
+
+
 @np.errstate(over="ignore", invalid="ignore")  # an overflow makes a residual inf or NaN, which max() reports as inf
 def kkt_residuals(problem: QCQP, x: Any, lam: Any = None, nu: Any = None, lam_lb: Any = None,
                   lam_ub: Any = None) -> KKTResiduals:
@@ -118,7 +142,6 @@ def kkt_residuals(problem: QCQP, x: Any, lam: Any = None, nu: Any = None, lam_lb
     lam, nu, lam_lb, lam_ub = multipliers(problem, lam, nu, lam_lb, lam_ub)
     quadratics = len(problem.inequalities)
     ax = np.abs(x)
-    x_size = float(ax.max(initial=0.0))
 
     # The objective: its terms, its slope, the size that value and gap are relative to.
     f0 = problem.objective
@@ -141,6 +164,8 @@ def kkt_residuals(problem: QCQP, x: Any, lam: Any = None, nu: Any = None, lam_lb
         values[i] = half + float(f.q @ x) + f.r
         sizes[i] = abs(half) + float(np.abs(f.q) @ ax) + abs(f.r)
         sizes[i] = max(sizes[i], float(row_floor(f.r, coefficient_size(f))))
+        if f.P is not None and (lost := cancellation(f, ax)) > NOTICEABLE * sizes[i]:
+            values[i] += lost  # the row may be violated by as much without showing it
         if lam[i] != 0.0:
             slope = slope + lam[i] * (Px + f.q)
             slope_scale = max(slope_scale, abs(lam[i]) * float(np.abs(Px + f.q).max(initial=0.0)))
@@ -168,15 +193,12 @@ def kkt_residuals(problem: QCQP, x: Any, lam: Any = None, nu: Any = None, lam_lb
     slope_scale = max(slope_scale, float(np.abs(lam_lb).max(initial=0.0)), float(np.abs(lam_ub).max(initial=0.0)))
 
     # Primal feasibility, with the worst row in words.
-    # A bound of zero has no size of its own: that of x, or of the other bounds where x is nearly zero as well.
-    ends = np.abs(np.concatenate([problem.lb, problem.ub]))
-    bound_floor = min(1.0, max(x_size, float(ends[np.isfinite(ends)].max(initial=0.0))))
     shares = {
         "inequalities": _share(values[:quadratics], sizes[:quadratics]),
         "G": _share(values[quadratics:], sizes[quadratics:]),
         "A": _share(np.abs(equalities), _row_sizes(problem.A, ax, problem.b)),
-        "lb": _share(-to_lb, np.maximum(np.where(np.isfinite(problem.lb), np.abs(problem.lb), 0.0), bound_floor)),
-        "ub": _share(-to_ub, np.maximum(np.where(np.isfinite(problem.ub), np.abs(problem.ub), 0.0), bound_floor)),
+        "lb": _share(-to_lb, bound_sizes(problem.lb, ax)),
+        "ub": _share(-to_ub, bound_sizes(problem.ub, ax)),
     }
     worst = max(shares, key=lambda name: shares[name].max(initial=0.0))
     primal = float(shares[worst].max(initial=0.0))

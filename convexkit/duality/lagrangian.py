@@ -21,6 +21,9 @@ SLOPE_TOLERANCE = 1e-7
 def multipliers(problem: QCQP, lam: Any = None, nu: Any = None, lam_lb: Any = None,
                 lam_ub: Any = None) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """All multipliers as vectors of the right lengths; None stands for zeros. Raises ProblemError."""
+    if not isinstance(problem, QCQP):
+        raise ProblemError(f"problem must be a QCQP; got {type(problem).__name__}.")
+
     def vector(name: str, value: Any, size: int, rows: str) -> np.ndarray:
         if value is None:
             return np.zeros(size)

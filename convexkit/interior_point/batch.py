@@ -68,9 +68,11 @@ class _Form(Arrays):
 
         largest = row_max(lines, 2)
         largest[:, :self.mq] = np.maximum(largest[:, :self.mq], row_max(diagonals[:, first:], 2))
-        self.row_floor = self.scales * row_floor(ends, largest)
+        limits = np.concatenate([lb, ub], axis=1)
+        self.floor = np.concatenate([
+            self.scales * row_floor(ends, largest),
+            np.concatenate([self.d_low, self.d_high], axis=1) * row_floor(limits, 1.0)], axis=1)
         self.equality_floor = self.scales_A * row_floor(stack.b, row_max(stack.A, 2))
-        self.largest_bound = np.maximum(row_max(lb), row_max(ub))
         self.unit = np.minimum(1.0, stack.sizes[:, 0])
         # Without an objective every feasible point is optimal with multipliers zero.
         self.feasibility = ~self.q0.any(axis=1) & (not self.curved_objective)
@@ -201,12 +203,8 @@ class _Point(_Step):
 
     def errors(self, form: _Form) -> tuple[np.ndarray, np.ndarray]:
         """Relative residuals and gap of x/τ, the largest with stationarity and the largest without."""
-        tau, rows = self.tau, form.rows
-        sizes = self.sizes.copy()
-        sizes[:, :rows] = np.maximum(sizes[:, :rows], form.row_floor * tau[:, None])
-        x_size = np.minimum(np.maximum(row_max(self.x), tau * form.largest_bound), tau)[:, None]
-        ends = np.concatenate([form.d_low, form.d_high], axis=1)
-        sizes[:, rows:] = np.maximum(sizes[:, rows:], ends * x_size)
+        tau = self.tau
+        sizes = np.maximum(self.sizes, form.floor * tau[:, None])
         size_A = np.maximum(times(np.abs(form.A), np.abs(self.x)) + np.abs(form.b) * tau[:, None],
                             form.equality_floor * tau[:, None])
         primal = np.maximum(row_max(ratio(self.r_p, sizes)), row_max(ratio(self.r_e, size_A)))

@@ -46,7 +46,7 @@ class Form:
     d : (mq,) array, scales of the curved rows
     diagonals : (mq, n) array, their scaled diagonals of P
     low, high : indices of the bounded variables, d_low, d_high their scales
-    A, b : scaled equalities, dependent rows left out
+    A, b : scaled equalities, dependent rows left out; kept : indices of the others
     contradiction : multipliers that prove the equalities inconsistent, or None
     """
 
@@ -111,9 +111,9 @@ class Form:
         self.m = self.constants.size
         self.contradiction: Multipliers | None = None
         if split.contradiction is not None:
-            self._kept = np.arange(b.size)
+            self.kept = np.arange(b.size)
             self.contradiction = self.unscale(np.zeros(n), np.zeros(self.m), split.contradiction, 1.0 / self.c)
-        self._kept = split.kept
+        self.kept = split.kept
         self.A, self.b = (A, b) if split.kept.size == b.size else (A[split.kept], b[split.kept])
         self.p = self.b.size
 
@@ -149,7 +149,7 @@ class Form:
         lam_lb[self.low] = lam[rows:middle] * self.d_low / (self.c * divisor)
         lam_ub[self.high] = lam[middle:] * self.d_high / (self.c * divisor)
         every = np.zeros(self._equalities)
-        every[self._kept] = nu
+        every[self.kept] = nu
         every *= self.scaling.equalities / (self.c * divisor)
         own = self._equalities - self._fixed.size
         # The multiplier of x_j = lb_j = ub_j goes to the bound that it pushes against.

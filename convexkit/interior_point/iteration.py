@@ -152,7 +152,7 @@ def _run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord]
                       z.kappa / size).evaluate(form, system)
             lag *= size
     if kind in ("stalled", "iteration_limit") and proof is None and direction is None:
-        proof, direction = proofs(problem, form, z)
+        proof, direction = proofs(problem, form, z, last=True)
     kind = "infeasible" if proof is not None else "unbounded" if direction is not None else kind
     point = monitor.unscaled(best)
     other = point if bounded is best else monitor.unscaled(bounded)

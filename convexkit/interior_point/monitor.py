@@ -11,6 +11,11 @@ from .embedding import Point
 from .form import Form, Multipliers
 
 
+def _share(residual: np.ndarray, size: np.ndarray) -> float:
+    """Largest |residual|/size, 0/0 being 0."""
+    return float(np.where(residual == 0, 0.0, np.abs(residual) / size).max(initial=0.0))
+
+
 class Monitor:
     """Relative residuals of x/τ, λ/τ, ν/τ on the user's scale: cheap, and confirmed exactly before success."""
 
@@ -20,18 +25,17 @@ class Monitor:
         self._absolute_q0 = np.abs(form.q0)
         self._absolute_A = np.abs(form.A)
         self._unit = min(1.0, coefficient_size(problem.objective))
-        # As in kkt_residuals: a row without a constant is measured against at most 1 unit of itself, a bound
-        # against at most the size of x.
+        # As in kkt_residuals: a row or bound without a constant is measured against at most 1 unit of itself.
         rows = form.mq + form.ml
         largest = np.abs(form.rows).max(axis=1, initial=0.0)
         largest[:form.mq] = np.maximum(largest[:form.mq], form.diagonals.max(axis=1, initial=0.0))
         scales = form.scaling.rows
-        self._row_floor = scales * row_floor(form.constants[:rows] / scales, largest / scales)
-        scales = form.scaling.equalities
+        row_floors = scales * row_floor(form.constants[:rows] / scales, largest / scales)
+        scales = form.scaling.equalities[form.kept]
         self._equality_floor = scales * row_floor(form.b / scales, self._absolute_A.max(axis=1, initial=0.0) / scales)
-        self._bound_floor = np.concatenate([form.d_low, form.d_high])
-        ends = np.abs(np.concatenate([problem.lb, problem.ub]))
-        self._largest_bound = float(ends[np.isfinite(ends)].max(initial=0.0))
+        limits = np.concatenate([problem.lb[form.low], problem.ub[form.high]])
+        bounds = np.concatenate([form.d_low, form.d_high]) * row_floor(limits, 1.0)
+        self._floor = np.concatenate([row_floors, bounds])
         # Without an objective every feasible point is optimal with multipliers zero.
         self.feasibility = not form.curved_objective and not form.q0.any()
 
@@ -39,16 +43,11 @@ class Monitor:
         """Residuals at (x, λ, ν)/τ: one product with |A|, nothing else that grows faster than the rows."""
         form, tau = self._form, z.tau
         value = (0.5 * z.xPx / tau + z.q0_x) / tau
-        sizes = z.sizes.copy()
-        rows = self._row_floor.size
-        np.maximum(sizes[:rows], self._row_floor * tau, out=sizes[:rows])
-        x_size = min(max(float(np.abs(z.x).max(initial=0.0)), tau * self._largest_bound), tau)
-        np.maximum(sizes[rows:], self._bound_floor * x_size, out=sizes[rows:])
-        sizes += 1e-300  # 0/0 = 0
-        primal = float((np.abs(z.r_p) / sizes).max(initial=0.0))
+        sizes = np.maximum(z.sizes, self._floor * tau)
+        primal = _share(z.r_p, sizes)
         if form.p:
             size = np.maximum(self._absolute_A @ np.abs(z.x) + np.abs(form.b) * tau, self._equality_floor * tau)
-            primal = max(primal, float((np.abs(z.r_e) / (size + 1e-300)).max()))
+            primal = max(primal, _share(z.r_e, size))
         if self.feasibility:
             return IterationRecord(nit, self._constant, self._constant, primal, 0.0, 0.0, step, tau, z.kappa, z.mu,
                                    seconds)

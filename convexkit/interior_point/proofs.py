@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.linalg import lstsq
+from scipy.linalg import eigh, lstsq
 
 from ..duality import InfeasibilityCertificate, UnboundednessCertificate
 from ..problem import QCQP
@@ -11,10 +11,14 @@ from .embedding import Point
 from .form import Form, Multipliers
 
 
-def proofs(problem: QCQP, form: Form, z: Point) -> tuple[InfeasibilityCertificate | None, np.ndarray | None]:
-    """A certificate of infeasibility, or else a direction of unboundedness, if the point holds one."""
+def proofs(problem: QCQP, form: Form, z: Point, *, last: bool = False
+           ) -> tuple[InfeasibilityCertificate | None, np.ndarray | None]:
+    """A certificate of infeasibility, or else a direction of unboundedness, if the point holds one.
+
+    `last` looks further: at directions that the point itself does not show.
+    """
     proof = _infeasibility(problem, form, z)
-    return proof, None if proof is not None else _ray(problem, z)
+    return proof, None if proof is not None else _ray(problem, form, z, last)
 
 
 def _infeasibility(problem: QCQP, form: Form, z: Point) -> InfeasibilityCertificate | None:
@@ -42,17 +46,55 @@ def _cleaned(problem: QCQP, form: Form, z: Point, point: Multipliers) -> Multipl
     return Multipliers(point.x, point.lam, nu, lam_lb, lam_ub)
 
 
-def _ray(problem: QCQP, z: Point) -> np.ndarray | None:
+def _ray(problem: QCQP, form: Form, z: Point, last: bool) -> np.ndarray | None:
     """x without its length and rounding, if it is a direction of recession along which f₀ falls."""
     size = float(np.abs(z.x).max(initial=0.0))
-    if size == 0 or z.q0_x >= 0:
-        return None
-    d = z.x / size
-    d[np.isfinite(problem.lb) & (d < 0)] = 0.0
-    d[np.isfinite(problem.ub) & (d > 0)] = 0.0
-    # Entries on their way to zero, where P has curvature, never quite arrive: leave out the smallest.
-    for share in (0.0, 1e-8, 1e-5, 1e-3):
-        candidate = np.where(np.abs(d) <= share, 0.0, d)
-        if UnboundednessCertificate(np.zeros(problem.n), candidate).falls(problem):
-            return candidate
+    raws = []
+    if np.isfinite(size) and size > 0 and z.q0_x < 0:
+        raws += [z.x / size, _flattened(form, z.x / size)]
+    steepest = float(np.abs(form.q0).max(initial=0.0))
+    if last and steepest > 0:
+        # The iterates may have lost themselves along a direction that nothing bounds. Is there one downhill?
+        raws += [_flattened(form, -form.q0 / steepest), _flattened(form, -form.q0 / steepest, every_row=True)]
+    for raw in raws:
+        if raw is None:
+            continue
+        candidate = raw.copy()
+        candidate[np.isfinite(problem.lb) & (candidate < 0)] = 0.0
+        candidate[np.isfinite(problem.ub) & (candidate > 0)] = 0.0
+        # Entries on their way to zero, where P has curvature, never quite arrive: leave out the smallest.
+        for share in (0.0, 1e-8, 1e-5, 1e-3):
+            trial = np.where(np.abs(candidate) <= share, 0.0, candidate)
+            if UnboundednessCertificate(np.zeros(problem.n), trial).falls(problem):
+                return trial
     return None
+
+
+def _flattened(form: Form, d: np.ndarray, *, every_row: bool = False) -> np.ndarray | None:
+    """d without its components along which a P curves, an equality changes, or a row that d nearly keeps (or any) does.
+
+    One eigendecomposition, of Σ Pᵢ/tr(Pᵢ) + the Gram matrix of those rows.
+    """
+    n = form.n
+    total = np.zeros((n, n))
+    for P in form.P:
+        trace = float(np.trace(P))
+        if trace > 0:
+            total += P / trace
+    near = np.inf if every_row else 1e-3
+    linear = form.rows[form.mq:]
+    kept = linear[np.abs(linear @ d) <= near * (np.abs(linear) @ np.abs(d))]
+    curved = form.q[np.abs(form.q @ d) <= near * (np.abs(form.q) @ np.abs(d))]
+    still = np.zeros((0, n))
+    bounded = np.union1d(form.low, form.high).astype(int)
+    if bounded.size:
+        still = np.eye(n)[bounded[np.abs(d[bounded]) <= near]]
+    for rows in (form.A, kept, curved, still):
+        norms = np.linalg.norm(rows, axis=1)
+        unit = rows[norms > 0] / norms[norms > 0][:, None]
+        total += unit.T @ unit
+    eigenvalues, vectors = eigh(total)
+    null = vectors[:, eigenvalues <= 1e-10 * max(eigenvalues[-1], 1e-300)]
+    flat = null @ (null.T @ d)
+    size = float(np.abs(flat).max(initial=0.0))
+    return flat / size if size > 1e-6 else None

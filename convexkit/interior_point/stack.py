@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ..duality import ATTAINABLE, KKTResiduals, row_floor
+from ..duality import ATTAINABLE, NOTICEABLE, KKTResiduals, row_floor
 from ..problem import QCQP
 from ..quadratic import CONVEXITY_TOLERANCE, Quadratic
 
@@ -185,7 +185,12 @@ class Residuals(Arrays):
         sizes = np.concatenate([
             np.maximum(terms[:, 1:] + np.abs(stack.r[:, 1:]), row_floor(stack.r[:, 1:], stack.sizes[:, 1:])),
             _row_sizes(stack.G, ax, h)], axis=1)
-        inequalities = np.concatenate([values[:, 1:], np.where(finite, times(stack.G, x) - h, -np.inf)], axis=1)
+        # What cancellation may have taken off xᵀPx, where it is worth a word.
+        lost = np.zeros_like(values)
+        roots = np.sqrt(np.abs(stack.P.diagonal(axis1=2, axis2=3)))
+        lost[:, stack.curved] = 2.0 * np.finfo(float).eps * times(roots, ax) ** 2
+        lost = np.where(lost[:, 1:] > NOTICEABLE * sizes[:, :quadratics], lost[:, 1:], 0.0)
+        inequalities = np.concatenate([values[:, 1:] + lost, np.where(finite, times(stack.G, x) - h, -np.inf)], axis=1)
         equalities = times(stack.A, x) - stack.b
         G_lam, A_nu = sums(lam[:, quadratics:], stack.G), sums(nu, stack.A)
         slope = slopes[:, 0] + sums(lam[:, :quadratics], slopes[:, 1:]) + G_lam + A_nu - lam_lb + lam_ub
@@ -194,15 +199,15 @@ class Residuals(Arrays):
 
         # Violations in the user's order: inequalities, A, lower and upper bounds.
         bounds = np.concatenate([stack.lb, stack.ub], axis=1)
-        ends = np.abs(np.where(np.isfinite(bounds), bounds, 0.0))
-        floor = np.minimum(1.0, np.maximum(row_max(ax), row_max(ends)))[:, None]
+        ends = np.where(np.isfinite(bounds), bounds, 0.0)
+        ends = np.maximum(np.abs(ends) + np.concatenate([ax, ax], axis=1), row_floor(ends, 1.0))
         beyond = np.concatenate([stack.lb - x, x - stack.ub], axis=1)
         self.words = [f"inequalities[{i}] is positive" for i in range(quadratics)]
         self.words += [f"G row {i} exceeds its limit" for i in range(stack.h.shape[1])]
         self.words += [f"A row {i} is off" for i in range(stack.b.shape[1])]
         self.words += [f"x[{j}] is {side} its bound" for side in ("below", "above") for j in range(n)]
         violations = np.concatenate([inequalities, np.abs(equalities), beyond], axis=1)
-        relative_to = np.concatenate([sizes, _row_sizes(stack.A, ax, stack.b), np.maximum(ends, floor)], axis=1)
+        relative_to = np.concatenate([sizes, _row_sizes(stack.A, ax, stack.b), ends], axis=1)
         shares = np.where(violations > 0, violations / relative_to, 0.0)
         self.worst = shares.argmax(axis=1)
         self.primal = shares[np.arange(count), self.worst]
