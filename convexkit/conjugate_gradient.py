@@ -257,7 +257,9 @@ def conjugate_gradient(A: Any, b: Any, x0: Any = None, *, rtol: float = 1e-6, at
         rz_next = r_norm * r_norm if precondition is None else float(r @ z)
         if not 0 < rz_next < float("inf"):
             status = CGStatus.NUMERICAL_ERROR
-            trouble = f"rᵀMr = {rz_next:.1e} should be positive: M must be symmetric positive definite."
+            trouble = (f"rᵀMr = {rz_next:.1e} should be positive: M must be symmetric positive definite."
+                       if precondition is not None else
+                       f"‖r‖² = {rz_next:.1e} is beyond the range of {b.dtype}: scale b.")
             break
         if d is None:
             d = z.copy()

@@ -541,6 +541,43 @@ def unbounded_without_a_ray() -> Case:
                 ("unbounded", "iteration_limit", "numerical_error"))
 
 
+@case
+def transportation() -> Case:
+    """Two sources, two sinks: the balance of the last is the sum of the others, so A has rank 3."""
+    A = [[1, 1, 0, 0], [0, 0, 1, 1], [1, 0, 1, 0], [0, 1, 0, 1]]
+    return Case("transportation", ck.lp([1.0, 2.0, 3.0, 5.0], A=A, b=[1.0, 1.0, 1.0, 1.0], lb=0.0), value=5.0,
+                x=np.array([0.0, 1.0, 1.0, 0.0]))
+
+
+@case
+def optimum_at_the_origin() -> Case:
+    """Every bound is zero and so is the answer: nothing but the bounds says how large x might be."""
+    return Case("optimum_at_the_origin", ck.qp(np.eye(3), np.ones(3), lb=0.0), value=0.0, x=np.zeros(3))
+
+
+@case
+def lp_in_a_corner() -> Case:
+    return Case("lp_in_a_corner", ck.lp([-1.0], G=[[1.0]], h=[0.0], lb=0.0), value=0.0, x=np.zeros(1))
+
+
+@case
+def unbounded_across_a_slab() -> Case:
+    """A slab has two flat directions, and nothing else bounds the objective along them."""
+    F = np.array([[3.0, 3.0, -1.0]])
+    return Case("unbounded_across_a_slab", ck.QCQP(ck.Quadratic(None, [-3.0, 1.0, 1.0]),
+                                                   [ck.Quadratic(F.T @ F, np.zeros(3), -1.0)]), ("unbounded",))
+
+
+@case
+def impossible_form_along_a_flat_direction() -> Case:
+    """½(Fx)² + 0.3 ≤ 0: far out along the null space of F, rounding makes the computed form negative."""
+    rng = np.random.default_rng(0)
+    F, c, g = rng.normal(size=(1, 3)), rng.normal(size=3), rng.normal(size=3)
+    return Case("impossible_form_along_a_flat_direction", ck.QCQP(
+        ck.Quadratic(None, c), [ck.Quadratic(F.T @ F, np.zeros(3), 0.3), ck.Quadratic(None, g, -10.0)]),
+        ("infeasible", "numerical_error", "iteration_limit"))
+
+
 # ---------------------------------------------------------------- generators and data
 
 

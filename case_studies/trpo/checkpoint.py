@@ -83,22 +83,41 @@ def load(path: Path) -> Checkpoint:
         If the file is missing, damaged, of another format, or its arrays do not fit together.
     """
     try:
-        with np.load(path, allow_pickle=False) as data:
+        # Opened here, because numpy leaves a damaged file open.
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as data:
             stored = {key: data[key] for key in data.files}
     except FileNotFoundError:
         raise ck.FormatError(f"{path}: no such file.") from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise ck.FormatError(f"{path}: not a checkpoint ({' '.join(str(error).split())}).") from None
+    except (OSError, ValueError, TypeError, AttributeError, EOFError, zipfile.BadZipFile):
+        raise ck.FormatError(f"{path}: not a checkpoint, or a damaged one; train again or name another run.") from None
+
+    def entry(key: str, kind: str, ndim: int) -> Any:
+        if key not in stored:
+            raise ck.FormatError(f"{path}: the array '{key}' is missing.")
+        array = stored[key]
+        if array.dtype.kind not in kind or array.ndim != ndim:
+            raise ck.FormatError(f"{path}: '{key}' has type {array.dtype} and shape {array.shape}; expected "
+                                 f"{'text' if kind == 'U' else 'numbers'} in {ndim} dimensions.")
+        if kind != "U" and not np.isfinite(array).all():
+            raise ck.FormatError(f"{path}: '{key}' holds numbers that are not finite.")
+        return array if ndim else array[()]
+
+    version = int(entry("format", "iu", 0))
+    if version != FORMAT:
+        raise ck.FormatError(f"{path}: format {version}; this version reads {FORMAT}.")
+    theta, weights = entry("theta", "f", 1), entry("value_weights", "f", 1)
+    mean, squares = entry("mean", "f", 1), entry("squares", "f", 1)
+    if mean.shape != squares.shape:
+        raise ck.FormatError(f"{path}: 'mean' has shape {mean.shape}, 'squares' {squares.shape}; they must be equal.")
+    text = str(entry("config", "U", 0))
     try:
-        if int(stored["format"]) != FORMAT:
-            raise ck.FormatError(f"{path}: format {int(stored['format'])}; this version reads {FORMAT}.")
-        return Checkpoint(
-            config=TrpoConfig.from_dict(json.loads(str(stored["config"]))),
-            theta=stored["theta"], value_weights=stored["value_weights"],
-            value_shift=float(stored["value_shift"]), value_scale=float(stored["value_scale"]),
-            moments=RunningMoments(int(stored["count"]), stored["mean"], stored["squares"]),
-            iteration=int(stored["iteration"]), env_steps=int(stored["env_steps"]))
-    except KeyError as error:
-        raise ck.FormatError(f"{path}: the array {error} is missing.") from None
-    except (ck.ProblemError, TypeError, ValueError) as error:
+        settings = json.loads(text)
+        if not isinstance(settings, dict) or not settings:
+            raise ck.ProblemError("'config' holds no settings.")
+        config = TrpoConfig.from_dict(settings)
+    except (TypeError, ValueError) as error:  # json's own error and ProblemError are ValueErrors
         raise ck.FormatError(f"{path}: {error}") from None
+    return Checkpoint(
+        config, theta, weights, float(entry("value_shift", "fiu", 0)), float(entry("value_scale", "fiu", 0)),
+        RunningMoments(int(entry("count", "iu", 0)), mean, squares), int(entry("iteration", "iu", 0)),
+        int(entry("env_steps", "iu", 0)))

@@ -93,7 +93,10 @@ def read_config(run: Path) -> TrpoConfig:
     """
     path = run / CONFIG
     try:
-        return TrpoConfig.from_dict(json.loads(path.read_text()))
+        settings = json.loads(path.read_text())
+        if not isinstance(settings, dict):
+            raise ck.ProblemError(f"holds a {type(settings).__name__}, not the settings of a run.")
+        return TrpoConfig.from_dict(settings)
     except OSError:
         raise ck.FormatError(f"{run}: not a run folder; it has no readable {CONFIG}.") from None
     except (ValueError, TypeError) as error:  # json's own error and ProblemError are ValueErrors
@@ -117,6 +120,9 @@ def read_progress(run: Path) -> dict[str, np.ndarray]:
     if tuple(header) != COLUMNS:
         raise ck.FormatError(f"{path}: its columns are not those of a TRPO run.")
     words = {column.name for column in fields(IterationRecord) if column.type == "str"}
+    for number, row in enumerate(rows, start=2):
+        if len(row) != len(header):
+            raise ck.FormatError(f"{path}: line {number} has {len(row)} entries; expected {len(header)}.")
     try:
         columns = list(zip(*rows, strict=True)) if rows else [()] * len(header)
         return {name: np.array(column, dtype=str if name in words else float)
