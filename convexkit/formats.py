@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 
 from .errors import FormatError, ProblemError
 from .problem import QCQP
 from .quadratic import Quadratic
+from .validation import dense
 
 # key -> what it holds; the table of docs/files.md is checked against this one.
 KEYS = {
@@ -171,9 +171,6 @@ def write_problem(path: str | os.PathLike, problem: QCQP) -> None:
     """
     if not isinstance(problem, QCQP):
         raise ProblemError(f"problem must be a QCQP; got {type(problem).__name__}. The file name comes first.")
-
-    def dense(matrix: Any) -> np.ndarray:
-        return matrix.toarray() if sp.issparse(matrix) else np.asarray(matrix)
 
     f0, curved = problem.objective, problem.inequalities
     arrays: dict[str, Any] = {"q0": f0.q, "r0": f0.r}

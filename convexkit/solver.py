@@ -99,7 +99,7 @@ def _alone(problem: QCQP, settings: Settings, callback: Callable[[IterationRecor
         return _infeasible(problem, outcome.certificate, outcome.nit, outcome.backend, start)
     if outcome.kind == "unbounded":
         return _unbounded(problem, outcome, settings, start)
-    return _judged(problem, outcome.point, outcome, settings, start)
+    return _judged(problem, outcome, settings, start)
 
 
 def solve_many(problems: Sequence[QCQP], *, tol: float = 1e-8, maxiter: int = 100, time_limit: float | None = None,
@@ -201,7 +201,7 @@ def _require_convex(problem: QCQP) -> None:
                 "A convex solver needs P ⪰ 0; for one quadratic constraint see trust_region_step.")
 
 
-def _solution(problem: QCQP, status: Status, message: str, point: Multipliers, value: float, dual_value: float,
+def _solution(status: Status, message: str, point: Multipliers, value: float, dual_value: float,
               residuals: Any, certificate: Any, nit: int, start: float) -> Solution:
     return Solution(status, message, point.x, point.lam, point.nu, point.lam_lb, point.lam_ub, value, dual_value,
                     residuals, certificate, nit, time.perf_counter() - start)
@@ -218,7 +218,7 @@ def _infeasible(problem: QCQP, certificate: InfeasibilityCertificate | None, nit
     assert certificate is not None
     point = Multipliers(np.full(problem.n, np.nan), certificate.lam, certificate.nu, certificate.lam_lb,
                         certificate.lam_ub)
-    return _solution(problem, Status.INFEASIBLE,
+    return _solution(Status.INFEASIBLE,
                      f"no point satisfies all constraints: the certificate's margin is "
                      f"{certificate.margin(problem):.3g} ({nit} iterations, {backend}).",
                      point, np.inf, np.inf, None, certificate, nit, start)
@@ -238,21 +238,22 @@ def _unbounded(problem: QCQP, outcome: Outcome, settings: Settings, start: float
         return _infeasible(problem, found.certificate, nit, outcome.backend, start)
     certificate = UnboundednessCertificate(found.point.x, outcome.direction)
     if certificate.verify(problem):
-        return _solution(problem, Status.UNBOUNDED,
+        return _solution(Status.UNBOUNDED,
                          f"the objective falls without end along the certificate's direction "
                          f"({nit} iterations, {outcome.backend}).",
                          _nothing(problem), -np.inf, -np.inf, None, certificate, nit, start)
     residuals = kkt_residuals(problem, found.point.x)
     status = {"iteration_limit": Status.ITERATION_LIMIT, "time_limit": Status.TIME_LIMIT}.get(
         found.kind, Status.NUMERICAL_ERROR)
-    return _solution(problem, status,
+    return _solution(status,
                      "the objective falls without end along a direction, but no feasible point was found to start "
                      f"from (primal residual {residuals.primal:.1e}: {residuals.where}).",
                      found.point, residuals.value, -np.inf, residuals, None, nit, start)
 
 
-def _judged(problem: QCQP, point: Multipliers, outcome: Outcome, settings: Settings, start: float) -> Solution:
+def _judged(problem: QCQP, outcome: Outcome, settings: Settings, start: float) -> Solution:
     """The status that the residuals of the best point allow, whatever the iteration thought of it."""
+    point = outcome.point
     residuals = outcome.residuals or kkt_residuals(problem, point.x, point.lam, point.nu, point.lam_lb, point.lam_ub)
     error = residuals.max()
     figures = _figures(residuals, outcome)
@@ -275,7 +276,7 @@ def _judged(problem: QCQP, point: Multipliers, outcome: Outcome, settings: Setti
             return _infeasible(problem, found.certificate, outcome.nit + found.nit, outcome.backend, start)
         status = Status.NUMERICAL_ERROR
         message = f"no further progress: {figures}. Try rescaling variables, or a larger tol."
-    return _solution(problem, status, message, point, residuals.value, residuals.dual_value, residuals, None,
+    return _solution(status, message, point, residuals.value, residuals.dual_value, residuals, None,
                      outcome.nit, start)
 
 
@@ -304,5 +305,5 @@ def _bounded(problem: QCQP, outcome: Outcome, settings: Settings, start: float) 
                f"but stationarity stops at {residuals.stationarity:.1e} after {outcome.nit} iterations, "
                f"{outcome.backend}: multipliers seem not to exist. Look for constraints that leave no "
                "strictly feasible point.")
-    return _solution(problem, Status.OPTIMAL_INACCURATE, message, point, residuals.value, bound, residuals, None,
+    return _solution(Status.OPTIMAL_INACCURATE, message, point, residuals.value, bound, residuals, None,
                      outcome.nit, start)

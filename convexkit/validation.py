@@ -48,6 +48,11 @@ def check_finite(name: str, array: np.ndarray) -> None:
     raise ProblemError(f"{name} has {len(bad)} entries that are not finite; the first is {name}[{where}] = {shown}.")
 
 
+def dense(matrix: Any) -> np.ndarray:
+    """A matrix as an array, whether it was sparse or not."""
+    return matrix.toarray() if sp.issparse(matrix) else np.asarray(matrix)
+
+
 def as_vector(name: str, value: Any, n: int | None = None, *, finite: bool = True) -> np.ndarray:
     """`value` as a float64 vector of length n; a scalar stands for a vector of length 1."""
     array = as_real_array(name, value, finite=finite).astype(np.float64, copy=False)

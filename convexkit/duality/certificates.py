@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from ..errors import ProblemError
 from ..problem import QCQP
 from ..quadratic import Quadratic, minimum
-from .kkt import cancellation, coefficient_size, kkt_residuals
+from .kkt import cancellation, coefficient_size, kkt_residuals, row_largest
 from .lagrangian import Lagrangian, slope_terms
 
 # A component of a sum that vanishes up to this share of its terms is rounding: perturbing each coefficient
@@ -151,17 +150,9 @@ def _meets_limits(problem: QCQP, x: np.ndarray) -> bool:
     lost[:len(problem.inequalities)] = [cancellation(f, np.abs(x)) for f in problem.inequalities]
     excess = np.maximum(problem.inequality_values(x) + lost, 0.0)
     sizes = np.concatenate([[abs(f.r) + coefficient_size(f) for f in problem.inequalities],
-                            np.abs(problem.h) + _largest(problem.G)])
+                            np.abs(problem.h) + row_largest(problem.G)])
     off = np.abs(problem.equality_values(x))
-    return bool((excess <= 1e-4 * sizes).all() and (off <= 1e-4 * (np.abs(problem.b) + _largest(problem.A))).all())
-
-
-def _largest(matrix: Any) -> np.ndarray:
-    """Largest |entry| of each row."""
-    if not matrix.shape[0]:
-        return np.zeros(0)
-    largest = abs(matrix).max(axis=1)
-    return largest.toarray().reshape(-1) if hasattr(largest, "toarray") else largest
+    return bool((excess <= 1e-4 * sizes).all() and (off <= 1e-4 * (np.abs(problem.b) + row_largest(problem.A))).all())
 
 
 def _curvature(f: Quadratic, ad: np.ndarray) -> float:

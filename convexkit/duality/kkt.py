@@ -9,7 +9,7 @@ import numpy as np
 
 from ..problem import QCQP
 from ..quadratic import Quadratic
-from ..validation import as_vector
+from ..validation import as_vector, dense
 from .lagrangian import multipliers
 
 # Sums are exact to about 1e-16 of their terms; a relative gap of 1e-10 then needs a scale of 1e-6 of them.
@@ -235,13 +235,12 @@ def kkt_residuals(problem: QCQP, x: Any, lam: Any = None, nu: Any = None, lam_lb
 
 def _row_sizes(matrix: Any, ax: np.ndarray, limit: np.ndarray) -> np.ndarray:
     """|matrix|·|x| + |limit|, and at least the row's floor."""
-    magnitude = abs(matrix)
-    sizes = magnitude @ ax + np.abs(limit)
-    if not limit.size or not matrix.shape[1]:
-        return sizes
-    largest = magnitude.max(axis=1)
-    largest = largest.toarray().reshape(-1) if hasattr(largest, "toarray") else largest
-    return np.maximum(sizes, row_floor(limit, largest))
+    return np.maximum(abs(matrix) @ ax + np.abs(limit), row_floor(limit, row_largest(matrix)))
+
+
+def row_largest(matrix: Any) -> np.ndarray:
+    """Largest |entry| of each row of a dense or sparse matrix."""
+    return dense(abs(matrix).max(axis=1)).reshape(-1) if 0 not in matrix.shape else np.zeros(matrix.shape[0])
 
 
 def _share(violation: np.ndarray, size: np.ndarray) -> np.ndarray:

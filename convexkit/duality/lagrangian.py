@@ -184,9 +184,14 @@ def _box_minimizer(f: Quadratic, lb: np.ndarray, ub: np.ndarray) -> np.ndarray:
         return found.x if np.isfinite(f.gradient(found.x)).all() else start
 
 
+def split_by_sign(slope: np.ndarray, lb: np.ndarray, ub: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(lam_lb, lam_ub) that balance a slope, each zero where there is no bound: lam_lb - lam_ub = slope elsewhere."""
+    return (np.where(np.isfinite(lb), np.maximum(slope, 0.0), 0.0),
+            np.where(np.isfinite(ub), np.maximum(-slope, 0.0), 0.0))
+
+
 def _bound_multipliers(f: Quadratic, lb: np.ndarray, ub: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Multipliers of the bounds at (nearly) the minimiser of f over the box: its slope, split by sign."""
-    low, high = np.isfinite(lb), np.isfinite(ub)
     if f.P is None or not f.hessian().any():
         slope = f.q
     else:
@@ -205,4 +210,4 @@ def _bound_multipliers(f: Quadratic, lb: np.ndarray, ub: np.ndarray) -> tuple[np
                 moved[free] += step
                 if (moved >= lb).all() and (moved <= ub).all():
                     slope = f.gradient(moved)
-    return np.where(low, np.maximum(slope, 0.0), 0.0), np.where(high, np.maximum(-slope, 0.0), 0.0)
+    return split_by_sign(slope, lb, ub)

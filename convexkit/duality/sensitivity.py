@@ -10,7 +10,7 @@ import numpy as np
 from ..problem import QCQP
 from ..validation import as_vector
 from .kkt import kkt_residuals
-from .lagrangian import Lagrangian, multipliers
+from .lagrangian import Lagrangian, multipliers, split_by_sign
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,8 +67,6 @@ def sensitivity(problem: QCQP, x: Any, lam: Any = None, nu: Any = None, lam_lb: 
     residual = kkt_residuals(problem, x, lam, nu, lam_lb, lam_ub).max()
     if lam_lb is None and lam_ub is None:
         # At an optimal point the slope left by the other multipliers is that of the bounds.
-        slope = Lagrangian(problem).gradient(x, lam, nu)
-        lam_lb = np.where(np.isfinite(problem.lb), np.maximum(slope, 0.0), 0.0)
-        lam_ub = np.where(np.isfinite(problem.ub), np.maximum(-slope, 0.0), 0.0)
+        lam_lb, lam_ub = split_by_sign(Lagrangian(problem).gradient(x, lam, nu), problem.lb, problem.ub)
     lam, nu, lam_lb, lam_ub = multipliers(problem, lam, nu, lam_lb, lam_ub)
     return Sensitivity(-lam, -nu, lam_lb, -lam_ub, x.copy(), residual)

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from ..errors import ProblemError
 from ..problem import QCQP
 from ..quadratic import Quadratic
+from ..validation import dense
 from .equalities import independent_rows
 from .scaling import Scaling, equilibrate
-
-
-def _dense(matrix: Any) -> np.ndarray:
-    return matrix.toarray() if hasattr(matrix, "toarray") else np.asarray(matrix)
 
 
 @dataclass(frozen=True)
@@ -63,7 +59,7 @@ class Form:
             elif f.q.any() or f.r > 0:
                 linear.append(i)
         self._curved, self._affine = np.array(curved, dtype=int), np.array(linear, dtype=int)
-        G = _dense(problem.G)
+        G = dense(problem.G)
         # A row 0ᵀx ≤ h with h ≥ 0 says nothing; with h < 0 it is the whole proof of infeasibility, and stays.
         says_nothing = (problem.h == np.inf) | (~G.any(axis=1) & (problem.h >= 0))
         self._rows_of_G = np.flatnonzero(~says_nothing)
@@ -85,7 +81,7 @@ class Form:
         self._fixed = np.flatnonzero(fixed)
         self.low = np.flatnonzero(np.isfinite(problem.lb) & ~fixed)
         self.high = np.flatnonzero(np.isfinite(problem.ub) & ~fixed)
-        A, b = _dense(problem.A), problem.b
+        A, b = dense(problem.A), problem.b
         if self._fixed.size:
             A = np.concatenate([A, np.eye(n)[self._fixed]])
             b = np.concatenate([b, problem.lb[self._fixed]])
@@ -116,6 +112,10 @@ class Form:
         self.kept = split.kept
         self.A, self.b = (A, b) if split.kept.size == b.size else (A[split.kept], b[split.kept])
         self.p = self.b.size
+
+    def origin(self) -> Multipliers:
+        """Zero everywhere, in the user's shapes: the point of an outcome that has none."""
+        return self.unscale(np.zeros(self.n), np.zeros(self.m), np.zeros(self.p), 1.0)
 
     def times(self, J: np.ndarray, v: np.ndarray) -> np.ndarray:
         """All m rows times v: [J v; -d_low·v; d_high·v]. v may have several columns."""

@@ -50,14 +50,13 @@ def run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord],
 def _run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord], Any] | None) -> Outcome:
     start = time.perf_counter()
     form = Form(problem, settings.scaling_passes)
-    nothing = form.unscale(np.zeros(form.n), np.zeros(form.m), np.zeros(form.p), 1.0)
     if form.contradiction is not None:
         found = form.contradiction
         contradiction = InfeasibilityCertificate(found.lam, found.nu, found.lam_lb, found.lam_ub)
         if contradiction.verify(problem):
-            return Outcome("infeasible", nothing, nothing, contradiction, None, 0, "linear algebra")
+            return Outcome("infeasible", form.origin(), form.origin(), contradiction, None, 0, "linear algebra")
     if form.m == 0:
-        return _without_inequalities(problem, form, nothing, callback, start)
+        return _without_inequalities(problem, form, callback, start)
     system: KKTSystem = DenseCholesky(form, settings)
     monitor = Monitor(problem, form)
     J = form.rows.copy()
@@ -175,13 +174,13 @@ def _search(form: Form, system: KKTSystem, settings: Settings, z: Point, d: Step
     return None, 0.0
 
 
-def _without_inequalities(problem: QCQP, form: Form, nothing: Multipliers,
-                          callback: Callable[[IterationRecord], Any] | None, start: float) -> Outcome:
+def _without_inequalities(problem: QCQP, form: Form, callback: Callable[[IterationRecord], Any] | None,
+                          start: float) -> Outcome:
     """A quadratic on a subspace: one linear system instead of an iteration."""
     objective = Quadratic(problem.objective.P, form.q0, 0.0)
     x, nu, direction = minimise_on_subspace(objective, form.A, form.b)
     if direction is not None and UnboundednessCertificate(x, direction).falls(problem):
-        return Outcome("unbounded", nothing, nothing, None, direction, 0, "linear algebra")
+        return Outcome("unbounded", form.origin(), form.origin(), None, direction, 0, "linear algebra")
     point = form.unscale(x, np.zeros(0), nu * form.c, 1.0)
     if callback is not None:
         r = kkt_residuals(problem, point.x, point.lam, point.nu, point.lam_lb, point.lam_ub)

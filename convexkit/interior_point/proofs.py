@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import eigh, lstsq
 
-from ..duality import InfeasibilityCertificate, UnboundednessCertificate
+from ..duality import InfeasibilityCertificate, UnboundednessCertificate, split_by_sign
 from ..problem import QCQP
+from ..validation import dense
 from .embedding import Point
 from .form import Form, Multipliers
 
@@ -36,14 +37,12 @@ def _infeasibility(problem: QCQP, form: Form, z: Point) -> InfeasibilityCertific
 def _cleaned(problem: QCQP, form: Form, z: Point, point: Multipliers) -> Multipliers:
     """The multipliers with the slope that is left over moved into bounds of the right sign, and into nu."""
     left = (z.pull + z.A_nu) / z.offer
-    lam_lb = point.lam_lb + np.where(np.isfinite(problem.lb), np.maximum(left, 0.0), 0.0)
-    lam_ub = point.lam_ub + np.where(np.isfinite(problem.ub), np.maximum(-left, 0.0), 0.0)
-    left = left - (lam_lb - point.lam_lb) + (lam_ub - point.lam_ub)
+    more_lb, more_ub = split_by_sign(left, problem.lb, problem.ub)
+    left = left - more_lb + more_ub
     nu = point.nu
     if problem.p:
-        A = problem.A.toarray() if hasattr(problem.A, "toarray") else problem.A
-        nu = nu - lstsq(A.T, left, check_finite=False)[0]
-    return Multipliers(point.x, point.lam, nu, lam_lb, lam_ub)
+        nu = nu - lstsq(dense(problem.A).T, left, check_finite=False)[0]
+    return Multipliers(point.x, point.lam, nu, point.lam_lb + more_lb, point.lam_ub + more_ub)
 
 
 def _ray(problem: QCQP, form: Form, z: Point, last: bool) -> np.ndarray | None:
