@@ -31,7 +31,7 @@ from .errors import (
 from .formats import example_problem, read_problem, write_problem
 from .line_search import LineSearchResult, LineSearchStatus, backtracking
 from .operators import as_operator, damped, symmetry_error
-from .problem import QCQP, lp, qp
+from .problem import QCQP, SecondOrderCone, lp, qp, socp
 from .quadratic import Quadratic, weighted_sum
 from .solution import IterationRecord, Solution, Status
 from .solver import solve, solve_many
@@ -58,6 +58,7 @@ __all__ = [
     "NotSolvedError",
     "ProblemError",
     "Quadratic",
+    "SecondOrderCone",
     "Sensitivity",
     "Solution",
     "Status",
@@ -82,6 +83,7 @@ __all__ = [
     "read_problem",
     "report",
     "sensitivity",
+    "socp",
     "solve",
     "solve_many",
     "symmetry_error",

@@ -1,4 +1,4 @@
-"""`python -m convexkit solve FILE.npz`: solve a problem from a file and print the evidence."""
+"""`python -m convexkit solve FILE`: solve a problem from a file and print the evidence."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 from . import __version__, report
 from .errors import ConvexkitError
-from .formats import KEYS, example_problem, read_problem, write_problem
-from .solution import IterationRecord, Status
+from .formats import FORMATS, KEYS, SPARSE, example_problem, read_problem, write_problem
+from .solution import IterationRecord, Solution, Status
 from .solver import METHODS, solve
 
 # Exit codes: a script can tell the outcomes apart, and only `optimal` is success.
@@ -26,26 +26,36 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m convexkit", description="Convex QCQPs with native quadratics.")
     parser.add_argument("--version", action="version", version=f"convexkit {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
-    keys = "\n".join(f"  {key:4s}{text}" for key, text in KEYS.items())
+    formats = "\n".join(f"  {suffix:7s}{text}" for suffix, text in FORMATS.items())
+    keys = "\n".join(f"  {key:6s}{text}" for key, text in KEYS.items())
     command = commands.add_parser(
-        "solve", help="solve the problem in a .npz file", formatter_class=argparse.RawDescriptionHelpFormatter,
+        "solve", help=f"solve the problem in a file ({', '.join(FORMATS)})",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Solve the problem in FILE and print status, value, KKT residuals and time.",
-        epilog=f"keys of FILE:\n{keys}\n\nexit codes: "
+        epilog=f"formats of FILE, by its suffix; text may be compressed, as in .mps.gz:\n{formats}\n\n"
+               f"keys of a .npz file:\n{keys}\n"
+               f"  Sparse {', '.join(SPARSE)}: NAME_v at (NAME_i, NAME_j) instead of NAME.\n\nexit codes: "
                + ", ".join(f"{code} {status}" for status, code in EXIT_CODES.items()) + f", {BAD_INPUT} bad input")
-    command.add_argument("file", metavar="FILE.npz")
+    command.add_argument("file", metavar="FILE")
     command.add_argument("--write-example", action="store_true",
-                         help="write a small example problem to FILE instead of solving; never replaces a file")
+                         help="write a small example problem to FILE (.npz) instead of solving; never replaces a file")
     command.add_argument("--json", action="store_true", help="print one JSON object, with x and all multipliers")
     command.add_argument("--tol", type=float, default=1e-8, help="relative tolerance (default %(default)g)")
     command.add_argument("--method", choices=METHODS, default="auto", help="default %(default)s")
     command.add_argument("--maxiter", type=int, default=100, help="iterations (default %(default)s)")
     command.add_argument("--time-limit", type=float, metavar="SECONDS", help="stop after this long")
-    command.add_argument("--verbose", action="store_true", help="print one line an iteration, to standard error")
+    command.add_argument("--verbose", action="store_true",
+                         help="print one line an iteration and one at the end, to standard error")
     return parser
 
 
 def _print_iteration(record: IterationRecord) -> None:
     print(report.iteration_line(record), file=sys.stderr)
+
+
+def _print_end(solution: Solution) -> None:
+    print(f"{solution.status} after {solution.nit} iterations and {solution.seconds:.4f} seconds: {solution.message}",
+          file=sys.stderr)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -64,6 +74,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(report.ITERATION_HEADER, file=sys.stderr)
         solution = solve(problem, tol=options.tol, method=options.method, maxiter=options.maxiter,
                          time_limit=options.time_limit, callback=_print_iteration if options.verbose else None)
+        if options.verbose:
+            _print_end(solution)
     except ConvexkitError as error:
         print(f"error: {error}", file=sys.stderr)
         return BAD_INPUT

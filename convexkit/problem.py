@@ -12,6 +12,19 @@ from .quadratic import Quadratic
 from .validation import as_bound, as_matrix, as_real_array, as_vector
 
 
+def _members(name: str, values: Any, kind: type, n: int) -> tuple:
+    """`values` as a tuple of `kind`, each with n variables."""
+    if not isinstance(values, Iterable):
+        raise ProblemError(f"{name} must be a sequence of {kind.__name__}; got {type(values).__name__}.")
+    values = tuple(values)
+    for i, f in enumerate(values):
+        if not isinstance(f, kind):
+            raise ProblemError(f"{name}[{i}] must be a {kind.__name__}; got {type(f).__name__}.")
+        if f.n != n:  # type: ignore[attr-defined]
+            raise ProblemError(f"{name}[{i}] has {f.n} variables; the objective has {n}.")  # type: ignore[attr-defined]
+    return values
+
+
 def _rows(matrix_name: str, matrix: Any, vector_name: str, vector: Any, n: int) -> tuple[Any, np.ndarray]:
     """A pair such as (G, h), checked together; (0, n) and (0,) if both are None."""
     if matrix is None and vector is None:
@@ -25,14 +38,87 @@ def _rows(matrix_name: str, matrix: Any, vector_name: str, vector: Any, n: int) 
     return matrix, vector
 
 
+class SecondOrderCone:
+    """The constraint ‖Ax + b‖₂ ≤ cᵀx + d.
+
+    Its multiplier is a vector (z₀, z) of length k + 1 in the same cone, ‖z‖ ≤ z₀, and enters the Lagrangian as
+    -z₀(cᵀx + d) - zᵀ(Ax + b).
+
+    Parameters
+    ----------
+    A : (k, n) array or sparse, k ≥ 1
+    b : (k,) array, optional; zero if omitted
+    c : (n,) array, optional; zero if omitted
+    d : float
+
+    Raises
+    ------
+    ProblemError
+        For shapes that do not fit, NaN or inf; the message names the argument.
+
+    Notes
+    -----
+    A ball ‖x - a‖ ≤ r is cheaper as a `Quadratic`: ½‖x‖² - aᵀx + ½(‖a‖² - r²) ≤ 0. A cone with c ≠ 0 is not one
+    quadratic inequality. Boyd & Vandenberghe, section 4.4.2.
+
+    Examples
+    --------
+    >>> import numpy as np, convexkit as ck
+    >>> cone = ck.SecondOrderCone(np.eye(2), c=[0.0, 1.0], d=2.0)              # ‖x‖ ≤ x₂ + 2
+    >>> round(cone.value([3.0, 1.0]), 6)                                       # √10 - 3
+    0.162278
+    >>> ck.solve(ck.QCQP(ck.Quadratic(None, [1.0, 2.0]), cones=[cone])).x.round(6)
+    array([-1.  , -0.75])
+    """
+
+    __slots__ = ("A", "b", "c", "d")
+
+    def __init__(self, A: Any, b: Any = None, c: Any = None, d: Any = 0.0):
+        self.A = as_matrix("A", A)
+        k, n = self.A.shape
+        if k == 0 or n == 0:
+            raise ProblemError(f"A has shape {self.A.shape}; a cone needs at least one row and one variable. "
+                               "0 ≤ cᵀx + d is a row of G.")
+        self.b = np.zeros(k) if b is None else as_vector("b", b, k)
+        self.c = np.zeros(n) if c is None else as_vector("c", c, n)
+        constant = as_vector("d", d)
+        if constant.size != 1:
+            raise ProblemError(f"d must be a number; it has length {constant.size}.")
+        self.d = float(constant[0])
+
+    @property
+    def n(self) -> int:
+        """Number of variables."""
+        return self.A.shape[1]
+
+    @property
+    def size(self) -> int:
+        """k + 1, the length of its multiplier."""
+        return self.A.shape[0] + 1
+
+    def slack(self, x: Any) -> np.ndarray:
+        """(k + 1,) array (cᵀx + d, Ax + b), which the constraint wants in the cone."""
+        x = as_vector("x", x, self.n)
+        return np.concatenate(([self.c @ x + self.d], self.A @ x + self.b))
+
+    def value(self, x: Any) -> float:
+        """‖Ax + b‖ - (cᵀx + d); feasible where ≤ 0."""
+        s = self.slack(x)
+        return float(np.linalg.norm(s[1:]) - s[0])
+
+    def __repr__(self) -> str:
+        return f"SecondOrderCone({self.size - 1} rows, n={self.n})"
+
+
 class QCQP:
     """A quadratically constrained quadratic problem.
 
         minimise    f₀(x)
-        subject to  fᵢ(x) ≤ 0,   Gx ≤ h,   Ax = b,   lb ≤ x ≤ ub
+        subject to  fᵢ(x) ≤ 0,   Gx ≤ h,   Ax = b,   lb ≤ x ≤ ub,   ‖Aₖx + bₖ‖ ≤ cₖᵀx + dₖ
 
     with every f a `Quadratic` ½xᵀPx + qᵀx + r. Multipliers are ordered as the rows are: `lam` holds the
-    quadratic inequalities first and then the rows of G, `nu` the rows of A, `lam_lb` and `lam_ub` the bounds.
+    quadratic inequalities first and then the rows of G, `nu` the rows of A, `lam_lb` and `lam_ub` the bounds,
+    and `lam_cones` one vector for each second-order cone.
 
     Parameters
     ----------
@@ -41,6 +127,7 @@ class QCQP:
     G, h : (k, n) array or sparse, (k,) array; +inf in h switches a row off
     A, b : (p, n) array or sparse, (p,) array
     lb, ub : (n,) arrays or numbers, ±inf where a variable has no bound
+    cones : sequence of SecondOrderCone
 
     Raises
     ------
@@ -63,10 +150,11 @@ class QCQP:
     array([-0.5, -0.5])
     """
 
-    __slots__ = ("A", "G", "b", "h", "inequalities", "lb", "objective", "ub")
+    __slots__ = ("A", "G", "b", "cones", "h", "inequalities", "lb", "objective", "ub")
 
     def __init__(self, objective: Quadratic, inequalities: Sequence[Quadratic] = (), *, G: Any = None, h: Any = None,
-                 A: Any = None, b: Any = None, lb: Any = None, ub: Any = None):
+                 A: Any = None, b: Any = None, lb: Any = None, ub: Any = None,
+                 cones: Sequence[SecondOrderCone] = ()):
         if not isinstance(objective, Quadratic):
             raise ProblemError(f"objective must be a Quadratic; got {type(objective).__name__}.")
         if isinstance(inequalities, Quadratic):
@@ -74,16 +162,11 @@ class QCQP:
         n = objective.n
         if n == 0:
             raise ProblemError("objective has no variables; a problem needs at least one.")
-        if not isinstance(inequalities, Iterable):
-            raise ProblemError(f"inequalities must be a sequence of Quadratic; got {type(inequalities).__name__}.")
-        inequalities = tuple(inequalities)
-        for i, f in enumerate(inequalities):
-            if not isinstance(f, Quadratic):
-                raise ProblemError(f"inequalities[{i}] must be a Quadratic; got {type(f).__name__}.")
-            if f.n != n:
-                raise ProblemError(f"inequalities[{i}] has {f.n} variables; the objective has {n}.")
+        if isinstance(cones, SecondOrderCone):
+            raise ProblemError("cones must be a sequence; write [cone] for a single one.")
         self.objective = objective
-        self.inequalities = inequalities
+        self.inequalities = _members("inequalities", inequalities, Quadratic, n)
+        self.cones = _members("cones", cones, SecondOrderCone, n)
         self.G, self.h = _rows("G", G, "h", h, n)
         if np.isnan(self.h).any() or (self.h == -np.inf).any():
             where = int(np.argmax(np.isnan(self.h) | (self.h == -np.inf)))
@@ -124,12 +207,18 @@ class QCQP:
     def feasibility_problem(self) -> QCQP:
         """The same constraints with the objective 0: any feasible point is optimal."""
         return QCQP(Quadratic(None, np.zeros(self.n)), self.inequalities, G=self.G, h=self.h, A=self.A, b=self.b,
-                    lb=self.lb, ub=self.ub)
+                    lb=self.lb, ub=self.ub, cones=self.cones)
+
+    def cone_values(self, x: np.ndarray) -> np.ndarray:
+        """One number for each cone, ‖Aₖx + bₖ‖ - (cₖᵀx + dₖ); feasible where ≤ 0."""
+        x = as_vector("x", x, self.n)
+        return np.array([cone.value(x) for cone in self.cones])
 
     def __repr__(self) -> str:
         bounds = int(np.isfinite(self.lb).sum() + np.isfinite(self.ub).sum())
+        cones = f", {len(self.cones)} cones" if self.cones else ""
         return (f"QCQP(n={self.n}, {len(self.inequalities)} quadratic + {self.h.size} linear inequalities, "
-                f"{self.p} equalities, {bounds} bounds)")
+                f"{self.p} equalities, {bounds} bounds{cones})")
 
 
 def lp(c: Any, G: Any = None, h: Any = None, A: Any = None, b: Any = None, *, lb: Any = None,
@@ -158,3 +247,17 @@ def qp(P: Any, q: Any, G: Any = None, h: Any = None, A: Any = None, b: Any = Non
     array([0.5, 1.5])
     """
     return QCQP(Quadratic(P, q, r), G=G, h=h, A=A, b=b, lb=lb, ub=ub)
+
+
+def socp(c: Any, cones: Sequence[SecondOrderCone], G: Any = None, h: Any = None, A: Any = None, b: Any = None, *,
+         lb: Any = None, ub: Any = None) -> QCQP:
+    """The second-order cone program: minimise cᵀx subject to ‖Aₖx + bₖ‖ ≤ cₖᵀx + dₖ and linear rows as in `lp`.
+
+    Examples
+    --------
+    >>> import numpy as np, convexkit as ck
+    >>> ball = ck.SecondOrderCone(np.eye(2), d=1.0)
+    >>> ck.solve(ck.socp([3.0, 4.0], [ball])).x.round(6)
+    array([-0.6, -0.8])
+    """
+    return QCQP(Quadratic(None, as_vector("c", c)), G=G, h=h, A=A, b=b, lb=lb, ub=ub, cones=cones)

@@ -56,6 +56,10 @@ def summary(problem: QCQP, solution: Solution) -> str:
             f"dual            {residuals.dual:.1e}",
             f"complementarity {residuals.complementarity:.1e}",
         ]
+        if solution.lam_cones:
+            heads = [float(z[0]) for z in solution.lam_cones]
+            k = int(np.argmax(heads))
+            lines.append(f"lam_cones       up to {heads[k]:.1e} (cones[{k}])")
     elif solution.certificate is not None:
         verified = "verifies" if solution.certificate.verify(problem) else "does NOT verify"
         lines += [f"value           {solution.value:g}", f"certificate     {verified} on the data as given"]
@@ -64,9 +68,11 @@ def summary(problem: QCQP, solution: Solution) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Arrays as lists and numbers that JSON does not have (NaN, inf) as None."""
+    """Arrays and tuples as lists, and numbers that JSON does not have (NaN, inf) as None."""
     if isinstance(value, np.ndarray):
         return [_plain(float(v)) for v in value]
+    if isinstance(value, tuple):
+        return [_plain(v) for v in value]
     if isinstance(value, (float, np.floating)):
         return float(value) if np.isfinite(value) else None
     return value
@@ -80,10 +86,10 @@ def as_dict(problem: QCQP, solution: Solution) -> dict[str, Any]:
     >>> import convexkit as ck
     >>> problem = ck.lp([1.0], lb=2.0, ub=3.0)
     >>> sorted(ck.report.as_dict(problem, ck.solve(problem)))[:4]
-    ['certificate', 'dual_value', 'lam', 'lam_lb']
+    ['certificate', 'dual_value', 'lam', 'lam_cones']
     """
     out: dict[str, Any] = {"status": str(solution.status), "success": solution.success, "message": solution.message}
-    for name in ("value", "dual_value", "x", "lam", "nu", "lam_lb", "lam_ub", "nit", "seconds"):
+    for name in ("value", "dual_value", "x", "lam", "nu", "lam_lb", "lam_ub", "lam_cones", "nit", "seconds"):
         out[name] = _plain(getattr(solution, name))
     residuals = solution.residuals
     out["residuals"] = None if residuals is None else {

@@ -80,6 +80,8 @@ class Solution:
     lam : (m,) array, multipliers of the quadratic inequalities, then of the rows of G
     nu : (p,) array, multipliers of Ax = b
     lam_lb, lam_ub : (n,) arrays, multipliers of the bounds, zero where there is none
+    lam_cones : tuple of arrays (z₀, z) with ‖z‖ ≤ z₀, one for each cone ‖Ax + b‖ ≤ cᵀx + d and as long as its rows
+        plus one; L gains -z₀(cᵀx + d) - zᵀ(Ax + b). Empty for a problem without cones
     value : float, f₀(x); +inf if infeasible, -inf if unbounded
     dual_value : float, L(x, lam, nu); see `Lagrangian.dual_function` for a bound that holds exactly
     residuals : KKTResiduals, of the point on the data as given; None with a certificate
@@ -112,6 +114,7 @@ class Solution:
     nit: int
     seconds: float
     method: str = "interior-point"
+    lam_cones: tuple[np.ndarray, ...] = field(default=())
     success: bool = field(init=False)
 
     def __post_init__(self) -> None:

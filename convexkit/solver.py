@@ -204,20 +204,21 @@ def _require_convex(problem: QCQP) -> None:
 def _solution(status: Status, message: str, point: Multipliers, value: float, dual_value: float,
               residuals: Any, certificate: Any, nit: int, start: float) -> Solution:
     return Solution(status, message, point.x, point.lam, point.nu, point.lam_lb, point.lam_ub, value, dual_value,
-                    residuals, certificate, nit, time.perf_counter() - start)
+                    residuals, certificate, nit, time.perf_counter() - start, lam_cones=point.lam_cones)
 
 
 def _nothing(problem: QCQP) -> Multipliers:
     """No point: NaN everywhere, in the right shapes."""
     return Multipliers(np.full(problem.n, np.nan), np.full(problem.m, np.nan), np.full(problem.p, np.nan),
-                       np.full(problem.n, np.nan), np.full(problem.n, np.nan))
+                       np.full(problem.n, np.nan), np.full(problem.n, np.nan),
+                       tuple(np.full(cone.size, np.nan) for cone in problem.cones))
 
 
 def _infeasible(problem: QCQP, certificate: InfeasibilityCertificate | None, nit: int, backend: str,
                 start: float) -> Solution:
     assert certificate is not None
     point = Multipliers(np.full(problem.n, np.nan), certificate.lam, certificate.nu, certificate.lam_lb,
-                        certificate.lam_ub)
+                        certificate.lam_ub, certificate.lam_cones)
     return _solution(Status.INFEASIBLE,
                      f"no point satisfies all constraints: the certificate's margin is "
                      f"{certificate.margin(problem):.3g} ({nit} iterations, {backend}).",
@@ -254,7 +255,7 @@ def _unbounded(problem: QCQP, outcome: Outcome, settings: Settings, start: float
 def _judged(problem: QCQP, outcome: Outcome, settings: Settings, start: float) -> Solution:
     """The status that the residuals of the best point allow, whatever the iteration thought of it."""
     point = outcome.point
-    residuals = outcome.residuals or kkt_residuals(problem, point.x, point.lam, point.nu, point.lam_lb, point.lam_ub)
+    residuals = outcome.residuals or _residuals(problem, point)
     error = residuals.max()
     figures = _figures(residuals, outcome)
     if error <= settings.tol:
@@ -280,6 +281,10 @@ def _judged(problem: QCQP, outcome: Outcome, settings: Settings, start: float) -
                      outcome.nit, start)
 
 
+def _residuals(problem: QCQP, point: Multipliers) -> KKTResiduals:
+    return kkt_residuals(problem, point.x, point.lam, point.nu, point.lam_lb, point.lam_ub, point.lam_cones)
+
+
 def _figures(residuals: KKTResiduals, outcome: Outcome) -> str:
     return (f"stationarity {residuals.stationarity:.1e}, primal {residuals.primal:.1e}, complementarity "
             f"{residuals.complementarity:.1e}, gap {residuals.gap:.1e} after {outcome.nit} iterations, "
@@ -293,10 +298,10 @@ def _bounded(problem: QCQP, outcome: Outcome, settings: Settings, start: float) 
     while lam grows, but g(lam, nu) still rises to the optimal value, and is a bound whatever stationarity says.
     """
     point = outcome.bounded
-    residuals = kkt_residuals(problem, point.x, point.lam, point.nu, point.lam_lb, point.lam_ub)
+    residuals = _residuals(problem, point)
     if residuals.primal > settings.loose_tol:
         return None
-    bound = Lagrangian(problem).dual_function(point.lam, point.nu, point.lam_lb, point.lam_ub)
+    bound = Lagrangian(problem).dual_function(point.lam, point.nu, point.lam_lb, point.lam_ub, point.lam_cones)
     size = max(abs(residuals.value), abs(bound), min(1.0, coefficient_size(problem.objective)))
     gap = abs(residuals.value - bound)
     if not (np.isfinite(bound) and gap <= settings.loose_tol * size):

@@ -1,27 +1,40 @@
-"""The benchmark runs, checks every answer before it keeps a time, and explains bad input."""
+"""The benchmarks run, check every answer before they keep a time, and explain bad input."""
 
 import csv
 import os
 import subprocess
 import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.io
+import scipy.sparse as sp
 
-from benchmarks import cg_vs_dense
+import convexkit as ck
+from benchmarks import cg_vs_dense, families, interior_point, measuring, problem_sets
+from benchmarks.peers import METHODS, Answer, Options, claim
+from benchmarks.peers.callbacks import IpoptProblem, stack
+from benchmarks.peers.cone_form import cone_form
+
+
+def run_script(module, *arguments):
+    """What a benchmark prints when it is run as a script."""
+    root = str(Path(module.__file__).parents[1])
+    run = subprocess.run([sys.executable, module.__file__, *arguments], check=False, capture_output=True, text=True,
+                         encoding="utf-8", cwd=root,
+                         env={**os.environ, "PYTHONPATH": root, "PYTHONIOENCODING": "utf-8"})
+    assert run.returncode == 0, run.stderr
+    return run.stdout
 
 
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory):
     """The folder of one quick run, and what it printed."""
-    out = tmp_path_factory.mktemp("cg_vs_dense")
-    root = str(Path(cg_vs_dense.__file__).parents[1])
-    run = subprocess.run([sys.executable, cg_vs_dense.__file__, "--quick", "--out", str(out / "new")], check=False,
-                         capture_output=True, text=True, encoding="utf-8", cwd=root,
-                         env={**os.environ, "PYTHONPATH": root, "PYTHONIOENCODING": "utf-8"})
-    assert run.returncode == 0, run.stderr
-    return out / "new", run.stdout
+    out = tmp_path_factory.mktemp("cg_vs_dense") / "new"
+    return out, run_script(cg_vs_dense, "--quick", "--out", str(out))
 
 
 def test_a_quick_run_writes_one_row_for_each_problem_size_condition_accuracy_and_method(quick):
@@ -150,3 +163,356 @@ def test_a_missing_threadpoolctl_is_recorded(tmp_path, monkeypatch):
     rows = cg_vs_dense.run([8], [10.0], [1e-6], 1, 0, 1, said.append)
     assert {row["threads"] for row in rows} == {"unknown"}
     assert "threadpoolctl is not installed" in said[0]
+
+
+# The race of interior_point.py.
+
+@pytest.fixture(scope="module")
+def race(tmp_path_factory):
+    """The table of one quick race, its folder, and what it printed."""
+    out = tmp_path_factory.mktemp("interior_point") / "new"
+    text = run_script(interior_point, "--quick", "--repeats", "1", "--out", str(out))
+    rows = measuring.read_csv(out / "interior_point.csv", interior_point.NUMBERS, interior_point.INTEGERS)
+    return rows, out, text
+
+
+def test_a_quick_race_runs_every_family_and_convexkit_solves_them_all(race):
+    rows, out, text = race
+    with open(out / "interior_point.csv", newline="", encoding="utf-8") as file:
+        assert next(csv.reader(file)) == interior_point.COLUMNS
+    keys = [(row["family"], row["size"], row["method"]) for row in rows]
+    assert len(set(keys)) == len(keys)
+    assert {row["family"] for row in rows} == set(families.FAMILIES)
+    for row in rows:
+        if row["method"] == "convexkit":
+            assert row["status"] == "solved", row
+            assert row["kkt"] <= interior_point.WORST
+            assert row["iterations"] > 0
+    assert str(out / "interior_point.csv") in text
+
+
+def test_a_race_keeps_a_time_if_and_only_if_the_answer_passed(race):
+    rows, _, _ = race
+    for row in rows:
+        assert np.isfinite(row["median_s"]) == (row["status"] == "solved") == (row["runs"] > 0)
+        if row["status"] == "solved":
+            assert max(row["violation"], row["value_error"]) <= interior_point.WORST
+            assert 0 < row["quartile1_s"] <= row["median_s"] <= row["quartile3_s"]
+        assert row["tol"] == interior_point.TOLERANCE
+    closed = next(row for row in rows if row["method"] == "closed form")
+    assert closed["yardstick"] == "one Cholesky"
+    assert closed["to_yardstick"] > 0
+
+
+def test_the_markdown_table_has_one_line_for_each_instance(race):
+    rows, _, _ = race
+    lines = interior_point.markdown(rows).splitlines()
+    assert lines[0].startswith("| problem | convexkit | ")
+    assert len(lines) == 2 + len({(row["family"], row["size"]) for row in rows})
+    assert any(line.startswith("| one ellipsoid: n = 10 | ") and "closed form" in line for line in lines)
+
+
+def test_a_quick_race_draws_the_picture(race):
+    pytest.importorskip("matplotlib")
+    assert (race[1] / "interior_point.png").read_bytes().startswith(b"\x89PNG")
+
+
+QUICK_INSTANCES = [(name, size) for name, family in families.FAMILIES.items() for size in family.quick]
+
+
+@pytest.mark.parametrize(("name", "size"), QUICK_INSTANCES)
+def test_families_are_the_same_for_the_same_seed_feasible_and_have_active_limits(name, size):
+    instance, again, other = (families.make(name, size, seed) for seed in (0, 0, 1))
+    problem = instance.problems[0]
+    np.testing.assert_array_equal(problem.objective.q, again.problems[0].objective.q)
+    assert not np.array_equal(problem.b if name == "MPC" else problem.objective.q,
+                              other.problems[0].b if name == "MPC" else other.problems[0].objective.q)
+    solution = ck.solve(problem).require_optimal()
+    active = np.concatenate((solution.lam, solution.lam_lb, solution.lam_ub)) > 1e-6
+    assert active.any()
+    assert f"{name} " in instance.label
+
+
+def points_around(problem, rng):
+    """Points on both sides of the limits."""
+    x = ck.solve(problem).require_optimal().x
+    return [x + scale * rng.standard_normal(problem.n) for scale in (0.0, 1e-3, 0.1, 1.0, 3.0)] + [0.5 * x]
+
+
+@pytest.mark.parametrize(("name", "size"), QUICK_INSTANCES)
+def test_the_cone_form_holds_the_same_points_as_the_quadratics(name, size):
+    problem = families.make(name, size).problems[0]
+    epigraph = not problem.objective.is_affine
+    form = cone_form(problem, epigraph=epigraph)
+    A, b = form.equations()
+    M, c = form.inequalities()
+    for x in points_around(problem, np.random.default_rng(0)):
+        y = problem.objective(x)
+        for above in (1e-3, -1e-3) if epigraph else (0.0,):
+            z = np.append(x, y + above * (1 + abs(y))) if epigraph else x
+            np.testing.assert_allclose(A @ z - b, problem.equality_values(x), atol=1e-12)
+            s = c - M @ z
+            linear, cones = s[:form.linear], np.split(s[form.linear:], np.cumsum(form.sizes)[:-1])
+            expected = problem.inequality_values(x)
+            quadratic = expected[:len(problem.inequalities)]
+            bounds = np.concatenate((x - problem.ub, problem.lb - x))
+            np.testing.assert_allclose(linear, -np.concatenate((expected[len(quadratic):],
+                                                                bounds[np.isfinite(bounds)])), atol=1e-12)
+            inside = [t[0] - np.linalg.norm(t[1:]) for t in cones if t.size]
+            wanted = ([-above] if epigraph else []) + list(quadratic)
+            assert len(inside) == len(wanted)
+            for margin, value in zip(inside, wanted, strict=True):
+                assert abs(value) < 1e-7 or (margin > 0) == (value < 0)
+
+
+@pytest.mark.parametrize(("name", "size"), [key for key in QUICK_INSTANCES if key[0] not in ("MPC", "dense QP")])
+def test_stacks_and_callbacks_agree_with_the_quadratics_one_by_one(name, size):
+    problem = families.make(name, size).problems[0]
+    quadratics = [problem.objective, *problem.inequalities]
+    rng = np.random.default_rng(0)
+    x, z = rng.standard_normal(problem.n), rng.uniform(size=len(quadratics))
+    values, gradients = stack(quadratics).at(x)
+    np.testing.assert_allclose(values, [f(x) for f in quadratics], rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(gradients, [f.gradient(x) for f in quadratics], rtol=1e-10, atol=1e-12)
+    H = sum(w * f.hessian() for w, f in zip(z, quadratics, strict=True))
+    np.testing.assert_allclose(stack(quadratics).hessian(z), H, atol=1e-10)
+    callbacks = IpoptProblem(problem)
+    assert callbacks.objective(x) == pytest.approx(values[0])
+    np.testing.assert_allclose(callbacks.constraints(x)[:problem.m], problem.inequality_values(x) + np.concatenate(
+        (np.zeros(len(problem.inequalities)), problem.h)), atol=1e-10)
+    J = sp.coo_matrix((callbacks.jacobian(x), callbacks.jacobianstructure()),
+                      shape=(problem.m + problem.p, problem.n)).toarray()
+    np.testing.assert_allclose(J[:len(problem.inequalities)], gradients[1:], atol=1e-10)
+    np.testing.assert_allclose(J[problem.m:], problem.A.toarray() if sp.issparse(problem.A) else problem.A)
+    lower = sp.coo_matrix((callbacks.hessian(x, z[1:], z[0]), callbacks.hessianstructure()), shape=H.shape).toarray()
+    np.testing.assert_allclose(lower, np.tril(H), atol=1e-10)
+
+
+@pytest.mark.parametrize("method", [name for name in METHODS if not name.startswith("convexkit")])
+def test_a_peer_that_is_installed_agrees_on_every_family_it_takes_part_in(method):
+    if not METHODS[method].available():
+        pytest.skip(f"{METHODS[method].package} is not installed")
+    for name, size in QUICK_INSTANCES:
+        if method not in families.FAMILIES[name].entrants(size):
+            continue
+        instance = families.make(name, size)
+        instance = replace(instance, problems=instance.problems[:3])
+        rows = interior_point.verdict(instance, {who: METHODS[who].run(instance.problems, Options())
+                                                 for who in ("convexkit", method)})
+        assert rows[method]["status"] == rows["convexkit"]["status"] == "solved", (name, rows)
+        assert claim(rows[method]["solver_status"]) == "solved" or method in ("closed form", "daqp", "ipopt", "slsqp")
+
+
+def test_an_inaccurate_answer_is_never_timed_in_a_race(monkeypatch):
+    honest = METHODS["slsqp"]
+
+    def shifted(problem, options):
+        answer = honest.solve(problem, options)
+        return replace(answer, x=answer.x * (1 + 1e-4))
+
+    monkeypatch.setitem(METHODS, "slsqp", replace(honest, solve=shifted))
+    rows = interior_point.measure(families.make("single", (8, 3)), ["convexkit", "slsqp"], 1, isolate=False)
+    assert [row["status"] for row in rows] == ["solved", "inaccurate"]
+    assert "median_s" not in rows[1]
+    assert "inaccurate: violation" in interior_point.table(rows)
+
+
+def test_multipliers_that_do_not_fit_make_our_own_answer_inaccurate(monkeypatch):
+    honest = METHODS["convexkit"]
+
+    def careless(problem, options):
+        answer = honest.solve(problem, options)
+        return replace(answer, solution=replace(answer.solution, lam=0.0 * answer.solution.lam))
+
+    monkeypatch.setitem(METHODS, "convexkit", replace(honest, solve=careless))
+    (row,) = interior_point.measure(families.make("single", (8, 3)), ["convexkit"], 1, isolate=False)
+    assert row["status"] == "inaccurate"
+    assert row["kkt"] > 1e-3
+
+
+def test_a_method_that_raises_hangs_or_dies_is_reported_and_the_race_goes_on(monkeypatch):
+    if "fork" not in measuring.multiprocessing.get_all_start_methods():
+        pytest.skip("no fork here")
+
+    def raises(problem, options):
+        raise ValueError("not today")
+
+    monkeypatch.setitem(METHODS, "slsqp", replace(METHODS["slsqp"], solve=raises))
+    monkeypatch.setitem(METHODS, "closed form",
+                        replace(METHODS["closed form"], solve=lambda problem, options: os._exit(3)))
+    rows = interior_point.measure(families.make("single", (8, 3)), ["slsqp", "closed form", "convexkit"], 1)
+    assert [row["status"] for row in rows] == ["failed", "failed", "solved"]
+    assert [row["solver_status"] for row in rows[:2]] == ["ValueError: not today", "its process ended with exit code 3"]
+
+    worker = measuring.Worker(lambda: time.sleep(60), 1)
+    assert worker.run(1, limit=0.2).error == "stopped after 0 s"
+    assert worker.run().error == "stopped after 0 s"
+    worker.close()
+
+
+def test_the_best_value_is_the_lowest_of_the_points_that_are_feasible():
+    def judged(violation, value):
+        return measuring.Judgement(violation, value, 1.0)
+
+    assert interior_point.best_value([judged(1e-9, -1.0), judged(1e-7, -1.1), judged(1.0, -9.0)]) == -1.0
+    assert interior_point.best_value([judged(1e-7, -1.1), judged(1.0, -9.0)]) == -1.1
+    assert np.isnan(interior_point.best_value([judged(1.0, -9.0)]))
+
+
+def test_points_are_judged_relative_to_the_terms_of_each_row():
+    disc = ck.Quadratic(2 * np.eye(2), np.zeros(2), -1.0)
+    problem = ck.QCQP(ck.Quadratic(None, [1.0, 2.0], 5.0), [disc], G=[[1.0, -1.0]], h=[0.0], A=[[1.0, 1.0]], b=[1.0],
+                      lb=0.0, ub=[2.0, np.inf])
+    good = measuring.judge(problem, np.array([0.5, 0.5]))
+    assert (good.violation, good.value, good.scale) == (0.0, 6.5, 1.5)
+    assert measuring.judge(problem, np.array([0.0, 2.0])).violation == pytest.approx(3 / 5)  # the disc: 4 - 1 of 4 + 1
+    assert measuring.judge(problem, np.array([0.6, 0.4])).violation == pytest.approx(0.2)  # G: 0.2, sizes at least 1
+    assert measuring.judge(problem, np.array([0.25, 0.25])).violation == pytest.approx(0.5 / 1.5)  # A
+    assert measuring.judge(problem, np.array([-1e-3, 1.001])).violation == pytest.approx(1e-3, rel=0.01)  # lb
+    assert measuring.judge(problem, np.array([np.nan, 1.0])).violation == np.inf
+    cone = ck.QCQP(ck.Quadratic(None, [1.0, 2.0]), cones=[ck.SecondOrderCone(np.eye(2), d=1.0)])
+    assert measuring.judge(cone, np.array([3.0, 4.0])).violation == pytest.approx(4 / 6)
+    assert measuring.judge(cone, np.array([0.6, 0.8])).violation <= 1e-16
+
+
+@pytest.mark.parametrize(("arguments", "words"), [
+    (["--family", "round"], "--family round is not known"), (["--method", "magic"], "--method magic is not known"),
+    (["--size", "7x7"], "--size 7x7 is no size"), (["--repeats", "0"], "--repeats must be at least 1"),
+    (["--seed", "-1"], "--seed must be at least 0"), (["--time-limit", "0"], "--time-limit must be at least"),
+])
+def test_bad_options_of_a_race_give_one_message_and_a_nonzero_exit(arguments, words, tmp_path, capsys):
+    assert interior_point.main(["--out", str(tmp_path / "out"), *arguments]) == 2
+    message = capsys.readouterr().err
+    assert words in message
+    assert message.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_keep_replaces_the_rows_that_were_measured_again_and_no_others(tmp_path, capsys):
+    base = ["--quick", "--repeats", "1", "--out", str(tmp_path), "--keep", "--family"]
+    for family in (["one ellipsoid", "--method", "closed form"], ["single", "--method", "slsqp"],
+                   ["single", "--method", "slsqp"]):
+        assert interior_point.main([*base, *family]) == 0
+    rows = measuring.read_csv(tmp_path / "interior_point.csv", interior_point.NUMBERS, interior_point.INTEGERS)
+    assert [(row["family"], row["size"]) for row in rows] == [("single", "8x3"), ("one ellipsoid", "10"),
+                                                              ("one ellipsoid", "40")]
+    assert "Table:" in capsys.readouterr().out
+
+
+# The problem sets.
+
+@pytest.fixture
+def sets(tmp_path):
+    """A folder with a small set of each kind, in the formats of the public ones."""
+    def save(folder, name, **fields):
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        scipy.io.savemat(tmp_path / folder / f"{name}.mat", fields)
+
+    def column(*values):
+        return np.array(values, dtype=float)[:, None]
+
+    # minimise ½(x² + y²) - x - y + 3 with x + y = 1, x - y ≤ 0.2, -1 ≤ x ≤ 1e20: 2.25 at (0.5, 0.5).
+    A = sp.csc_matrix([[1.0, 1.0], [1.0, -1.0], [1.0, 0.0]])
+    qp = {"P": sp.eye(2, format="csc"), "q": column(-1, -1), "r": 3.0, "A": A, "l": column(1, -1e20, -1),
+          "u": column(1, 0.2, 1e20), "n": 2, "m": 3}
+    save("qps", "SMALL", **qp)
+    save("qps", "MISPRINT", **qp)
+    save("qps", "BENT", **{**qp, "P": sp.diags([1.0, -1.0], format="csc")})
+    (tmp_path / "qps" / "BROKEN.mat").write_bytes(b"not a matrix")
+    (tmp_path / "qps" / "optimal_values.csv").write_text(
+        "name,obj_ours,status_ours,note\nSMALL,2.25,Solved,\nMISPRINT,2.3,Solved,\nBENT,,,P is not convex\n")
+    # minimise -x + 1 over x + y = 1, 0 ≤ x, y ≤ 4: 0 at (1, 0); and the same with x + y = -1.
+    lp = {"A": sp.csc_matrix([[1.0, 1.0]]), "c": column(-1, 0), "lo": column(0, 0), "hi": column(4, 1e30), "z0": 1.0}
+    save("lps", "EASY", b=column(1), **lp)
+    (tmp_path / "lps" / "optimal_values.csv").write_text("name,obj_highs,status\nEASY,0.0,Optimal\n")
+    outer = {name: lp[name] for name in ("c", "lo", "hi", "z0")}
+    save("infeasible", "EMPTY", Problem={"A": lp["A"], "b": column(-1), "aux": outer})
+    (tmp_path / "infeasible" / "list.csv").write_text("name,status_highs\nEMPTY,Infeasible\n")
+    (tmp_path / "qcqps" / "nonconvex").mkdir(parents=True)
+    np.savez(tmp_path / "qcqps" / "nonconvex" / "SADDLE.npz", P0=np.diag([1.0, -1.0]))
+    ck.write_problem(tmp_path / "qcqps" / "DISC.npz",
+                     ck.QCQP(ck.Quadratic(None, [1.0, 0.0]), [ck.Quadratic(2 * np.eye(2), np.zeros(2), -1.0)]))
+    (tmp_path / "qcqps" / "optimal_values.csv").write_text("name,obj_ours,status_ours\nDISC,-1.0,Solved\n")
+    return tmp_path
+
+
+def test_problem_sets_are_read_solved_refused_or_proved_infeasible_as_is_right(sets, capsys):
+    out = sets / "out"
+    assert problem_sets.main([str(sets), "--time-limit", "20", "--out", str(out)]) == 0
+    text = capsys.readouterr().out
+    rows = {row["problem"]: row for row in measuring.read_csv(
+        out / "problem_sets.csv", ["relative_error", "violation", "kkt", "seconds", "value"], ["iterations"])}
+    outcomes = {name: (row["outcome"], row["status"]) for name, row in rows.items()}
+    assert outcomes == {
+        "SMALL": ("solved", "optimal"), "MISPRINT": ("WRONG", "optimal"), "BENT": ("solved", "refused"),
+        "BROKEN": ("outside", "not stated"), "EASY": ("solved", "optimal"), "EMPTY": ("solved", "infeasible"),
+        "SADDLE": ("solved", "refused"), "DISC": ("solved", "optimal")}
+    for name in ("SMALL", "EASY", "DISC"):
+        assert max(rows[name]["relative_error"], rows[name]["violation"], rows[name]["kkt"]) <= 1e-6
+        assert rows[name]["iterations"] > 0
+    assert "all                    convexkit" in text
+    assert str(out / "problem_sets.csv") in text
+
+
+def test_a_quick_run_takes_the_smallest_files_of_each_folder(sets):
+    text = run_script(problem_sets, str(sets), "--quick", "--solver", "convexkit", "--time-limit", "20")
+    assert text.count("qps                    ") == 1 + problem_sets.QUICK
+    assert "lps                    convexkit       1 of 1" in text
+
+
+def test_a_set_with_a_damaged_file_goes_on_and_says_so(sets, capsys):
+    assert problem_sets.main([str(sets / "qps"), "--only", "BROKEN", "SMALL", "--time-limit", "20"]) == 0
+    text = capsys.readouterr().out
+    assert "not a readable .mat file" in text
+    assert "1 of 1" in text
+
+
+def test_both_sides_of_a_row_become_equalities_and_one_sided_rows(sets):
+    problem, rows = problem_sets.read(sets / "qps" / "SMALL.mat")
+    assert repr(problem) == "QCQP(n=2, 0 quadratic + 2 linear inequalities, 1 equalities, 0 bounds)"
+    np.testing.assert_array_equal(problem.G.toarray(), [[1.0, -1.0], [-1.0, 0.0]])
+    np.testing.assert_array_equal(problem.h, [0.2, 1.0])
+    assert (problem.b.tolist(), problem.objective.r) == ([1.0], 3.0)
+    np.testing.assert_array_equal(rows.lower, [1.0, -np.inf, -1.0])
+    np.testing.assert_array_equal(rows.upper, [1.0, 0.2, np.inf])
+
+
+def test_verdicts_on_answers_need_the_claim_and_the_evidence(sets):
+    case = next(c for c in problem_sets.find(sets / "qps") if c.name == "SMALL")
+    problem, _ = problem_sets.read(case.path)
+    x = np.array([0.5, 0.5])
+
+    def outcome(status, point, expected="optimal"):
+        return problem_sets.verdict(replace(case, expected=expected), problem, Answer(point, status), False)["outcome"]
+
+    assert outcome("Solved", x) == "solved"
+    assert outcome("AlmostSolved", x) == "almost"
+    assert outcome("Solved", x + 1e-5) == "inexact"
+    assert outcome("Solved", x + 1.0) == "WRONG"
+    assert outcome("AlmostSolved", x + 1.0) == outcome("MaxIterations", x) == "failed"
+    assert outcome("PrimalInfeasible", x) == "WRONG"
+    assert outcome("PrimalInfeasible", x, "infeasible") == "solved"
+    assert outcome("Solved", x, "infeasible") == outcome("Solved", x, "nonconvex") == "WRONG"
+    assert outcome("DualInfeasible", x) == "failed"
+
+
+@pytest.mark.parametrize(("arguments", "words"), [
+    (["nowhere"], "is not a folder"), ([".", "--solver", "magic"], "--solver magic is not known"),
+    ([".", "--time-limit", "0"], "--time-limit must be positive"), (["."], "no problem was found"),
+    ([".", "--only", "NAME"], "there is no such problem"),
+])
+def test_bad_options_of_problem_sets_give_one_message(arguments, words, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert problem_sets.main(arguments) == 2
+    message = capsys.readouterr().err
+    assert words in message
+    assert message.count("\n") == 1
+
+
+def test_the_shifted_geometric_mean_and_the_profile_are_what_they_are_called(tmp_path):
+    assert measuring.shifted_geometric_mean([1.0, 3.0], 1.0) == pytest.approx(np.sqrt(2 * 4) - 1)
+    assert np.isnan(measuring.shifted_geometric_mean([]))
+    pytest.importorskip("matplotlib")
+    times = {"a": np.array([1.0, 2.0, np.inf]), "b": np.array([2.0, np.inf, np.inf])}
+    measuring.performance_profile(times, tmp_path / "profile.png", "two solvers")
+    assert (tmp_path / "profile.png").read_bytes().startswith(b"\x89PNG")

@@ -1,11 +1,15 @@
-"""From cvxpy to a native `QCQP` and back: the only place that knows cvxpy.
+"""From cvxpy to a native `QCQP` and back: the only place that knows cvxpy. There are two doors.
 
-cvxpy's own route to a solver rewrites quadratic constraints as second-order cones, with lifted variables.
-Here they stay quadratics, with P taken as the user gave it. Piecewise-linear atoms (abs, max, norm1,
-norm_inf, sum_largest, ...) go through cvxpy's own epigraph rewriting.
+`from_cvxpy` reads the problem as the user wrote it. cvxpy's own route to a solver rewrites quadratic constraints
+as second-order cones, with lifted variables; here they stay quadratics, with P taken as the user gave it.
+Piecewise-linear atoms (abs, max, norm1, norm_inf, sum_largest, ...), norms and other atoms of second-order
+cones go through cvxpy's own epigraph rewriting. Three steps: `lowering` turns every expression into an affine one,
+with a placeholder variable for each square; `squares` knows what the placeholders stand for; `bridge` reads off
+coefficients.
 
-Three steps: `lowering` turns every expression into an affine one, with a placeholder variable for each
-square; `squares` knows what the placeholders stand for; `bridge` reads off coefficients and sorts rows.
+`CONVEXKIT`, in `conic_solver`, is a solver for cvxpy's own `solve`, and gets the problem as cvxpy rewrote it.
+
+Both sort their rows into bounds and G, and find the multipliers again, by `rows`.
 """
 
 from __future__ import annotations
@@ -18,5 +22,6 @@ except ImportError as error:  # pragma: no cover - depends on the environment
     raise MissingDependencyError("cvxpy is not installed; install it with: pip install 'convexkit[cvxpy]'") from error
 
 from .bridge import Bridge, from_cvxpy
+from .conic_solver import CONVEXKIT
 
-__all__ = ["Bridge", "from_cvxpy"]
+__all__ = ["CONVEXKIT", "Bridge", "from_cvxpy"]

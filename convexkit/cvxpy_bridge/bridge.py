@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import cvxpy as cp
 import numpy as np
@@ -16,9 +16,10 @@ from ..errors import ProblemError
 from ..problem import QCQP
 from ..solution import Solution, Status
 from .lowering import Lowering, standard
+from .rows import Places, second_order_cone, sort_rows
 from .squares import Squares, stored
 
-_STATUS = {
+STATUS = {
     Status.OPTIMAL: cp.OPTIMAL, Status.OPTIMAL_INACCURATE: cp.OPTIMAL_INACCURATE,
     Status.INFEASIBLE: cp.INFEASIBLE, Status.UNBOUNDED: cp.UNBOUNDED,
     Status.ITERATION_LIMIT: cp.USER_LIMIT, Status.TIME_LIMIT: cp.USER_LIMIT,
@@ -52,7 +53,8 @@ class Bridge:
     problem: QCQP
     source: Any
     _offsets: dict = field(repr=False)  # variable id -> its first column
-    _duals: tuple = field(repr=False)  # for each constraint of the source: (positions in _multipliers, factors)
+    _rows: tuple = field(repr=False)  # for each constraint of the source, the slice of its rows
+    _places: Places = field(repr=False)  # of the multipliers of all rows
     _sign: float = field(repr=False)
 
     def write_back(self, solution: Solution) -> None:
@@ -71,8 +73,9 @@ class Bridge:
         -----
         Duals follow cvxpy: those of `<=` and `>=` are nonnegative, and those of `==` belong to
         f₀ + nuᵀ(lhs - rhs) of the equivalent minimisation. If the problem is infeasible they are the
-        certificate's multipliers; if it is unbounded they are None. Where cvxpy would raise (`user_limit`,
-        `solver_error`), the best point is stored and the status says what to think of it.
+        certificate's multipliers; if it is unbounded they are None. The dual of an SOC is a pair in the cone, as in
+        cvxpy. With `user_limit` and with `solver_error`, for which cvxpy would raise, the best point is stored and
+        the status says what to think of it.
 
         Examples
         --------
@@ -87,18 +90,18 @@ class Bridge:
         """
         pr = self.problem
         if not isinstance(solution, Solution) or (solution.x.size, solution.lam.size, solution.nu.size) \
-                != (pr.n, pr.m, pr.p):
+                != (pr.n, pr.m, pr.p) or [z.size for z in solution.lam_cones] != [cone.size for cone in pr.cones]:
             raise ProblemError("solution does not belong to this bridge's problem.")
-        status = _STATUS[solution.status]
+        status = STATUS[solution.status]
         variables = self.source.variables()
         primal, dual = {}, {}
         if np.isfinite(solution.x).all():
             primal = {v.id: solution.x[self._offsets[v.id]:][:v.size].reshape(v.shape, order="F") for v in variables}
         if solution.status is not Status.UNBOUNDED:
-            # Position 0 is for rows without a multiplier of their own.
-            every = np.concatenate(([0.0], solution.lam, solution.nu, solution.lam_lb, solution.lam_ub))
-            dual = {c.id: (factors * every[positions]).reshape(c.shape, order="F")
-                    for c, (positions, factors) in zip(self.source.constraints, self._duals, strict=True)}
+            every = self._places.duals(solution)
+            # cvxpy cuts the dual of an SOC itself: cone by cone, the top first.
+            dual = {c.id: every[rows].reshape(-1 if isinstance(c, cp.SOC) else c.shape, order="F")
+                    for c, rows in zip(self.source.constraints, self._rows, strict=True)}
         value = self._sign * solution.value
         if status in (cp.USER_LIMIT, cp.SOLVER_ERROR):
             for variable in variables:
@@ -109,13 +112,14 @@ class Bridge:
         else:
             self.source.unpack(CvxpySolution(status, value, primal, dual, {}))
             for constraint in self.source.constraints:
-                if constraint.id in dual:  # cvxpy before 1.8 leaves out the proof of an infeasible problem
+                if constraint.id in dual:  # cvxpy before 1.9 leaves out the proof of an infeasible problem
                     constraint.save_dual_value(dual[constraint.id])
-        self.source._solver_stats = SolverStats("convexkit", solve_time=solution.seconds, num_iters=solution.nit)
+        self.source._solver_stats = SolverStats("convexkit", solve_time=solution.seconds, num_iters=solution.nit,
+                                                extra_stats={"solution": solution, "problem": pr})
 
 
 def from_cvxpy(source: Any) -> Bridge:
-    """A cvxpy LP, QP or QCQP as a native `QCQP`, quadratic rows included, with the way back.
+    """A cvxpy LP, QP, QCQP or SOCP as a native `QCQP`, quadratic rows and cones included, with the way back.
 
     Parameters
     ----------
@@ -130,12 +134,16 @@ def from_cvxpy(source: Any) -> Bridge:
     Raises
     ------
     ProblemError
-        Names what is not supported: integer or matrix-structured variables, cones, atoms that are neither
-        quadratic nor piecewise linear, quadratic equalities, piecewise-linear atoms that bend the wrong way,
+        Names what is not supported: integer or matrix-structured variables, cones other than second-order ones,
+        atoms that need such cones, quadratic equalities, piecewise-linear atoms and norms that bend the wrong way,
         a parameter without a value.
 
     Notes
     -----
+    Squares become quadratics, and what cvxpy writes with second-order cones (`SOC`, norms, `quad_over_lin`, rational
+    powers) becomes `SecondOrderCone`. An epigraph variable that serves one cone and one row is replaced, so that
+    norm(Ax + b) <= c @ x + d is that cone and nothing else.
+
     Convexity of quadratics is left to `solve`, which names the row and its eigenvalue. Cost: cvxpy's own
     extraction of affine coefficients, and one FᵀF for each square whose F has at least n/2 rows.
 
@@ -160,81 +168,114 @@ def from_cvxpy(source: Any) -> Bridge:
     lowering = Lowering(source.variables())
     minimised = -plain.objective.expr if sign < 0 else plain.objective.expr
     expressions = [lowering.lower_checked("objective", "<=", minimised)]
-    equality, owners = [False], [-1]
+    kinds, owners = ["<="], [-1]
     for i, constraint in enumerate(plain.constraints):
         kind, expression = standard(f"constraint {i}", constraint)
         expressions.append(lowering.lower_checked(f"constraint {i}", kind, expression))
-        equality.append(kind == "==")
+        kinds.append(kind)
         owners.append(i)
     for kind, expression in lowering.epigraph_rows():
         expressions.append(expression)
-        equality.append(kind == "==")
+        kinds.append(kind)
         owners.append(-1)
+    problem, places = _native(lowering, expressions, kinds, owners)
+    ends = np.cumsum([expression.size for expression in expressions])
+    rows = tuple(slice(end - expression.size, end)
+                 for i, expression, end in zip(owners, expressions, ends, strict=True) if i >= 0)
+    return Bridge(problem, source, lowering.offsets, rows, places, sign)
+
+
+def _native(lowering: Lowering, expressions: list, kinds: list, owners: list) -> tuple[QCQP, Places]:
+    """The native problem, and where the multipliers of all rows are found. Row 0 is the objective."""
     sizes = [expression.size for expression in expressions]
-    native, position, factor = _sort_rows(lowering, expressions, np.repeat(equality, sizes), np.repeat(owners, sizes))
-    ends = np.cumsum(sizes)
-    duals = tuple((position[end - size:end], factor[end - size:end])
-                  for i, size, end in zip(owners, sizes, ends, strict=True) if i >= 0)
-    return Bridge(native, source, lowering.offsets, duals, sign)
-
-
-def _sort_rows(lowering: Lowering, expressions: list, is_equal: np.ndarray,
-               owner: np.ndarray) -> tuple[QCQP, np.ndarray, np.ndarray]:
-    """The native problem, and for each row where its multiplier is found and what to multiply it by.
-
-    Row 0 is the objective. Positions count through [nothing, lam, nu, lam_lb, lam_ub].
-    """
-    n = lowering.n
+    kind, owner = np.repeat(kinds, sizes), np.repeat(owners, sizes)
     matrix, constant = lowering.coefficients(expressions)
-    linear, curved = matrix[:, :n].tocsr(), matrix[:, n:].tocsr()
-    count, is_curved = np.diff(linear.indptr), np.diff(curved.indptr) > 0
-    bad = is_equal & is_curved
-    if bad.any():
-        raise ProblemError(f"constraint {owner[bad][0]} is a quadratic equality, which is not convex.")
-    # A row is one of: curved, equality, bound, linear; or the objective, or a constant that holds.
-    holds = ~is_curved & (count == 0) & np.where(is_equal, constant == 0, constant <= 0)
-    holds[0] = True
-    curved_rows = np.flatnonzero(~holds & is_curved)
-    equal_rows = np.flatnonzero(~holds & is_equal)
-    plain = ~holds & ~is_curved & ~is_equal
-    bound_rows = np.flatnonzero(plain & (count == 1))
-    column, slope = linear.indices[linear.indptr[bound_rows]], linear.data[linear.indptr[bound_rows]]
-    own_lb, own_ub = _attribute_bounds(lowering)
-    lb, from_lb = _tighten(own_lb, column, slope, -constant[bound_rows] / slope, upper=False)
-    ub, from_ub = _tighten(own_ub, column, slope, -constant[bound_rows] / slope, upper=True)
-    # Crossed bounds are the problem's nature here, not a caller's mistake: their rows stay rows.
-    crossed = lb > ub
-    lb[crossed], ub[crossed], from_lb[crossed], from_ub[crossed] = own_lb[crossed], own_ub[crossed], -1, -1
-    linear_rows = np.sort(np.concatenate([np.flatnonzero(plain & (count != 1)), bound_rows[crossed[column]]]))
-
+    linear, curved = matrix[:, :lowering.n].tocsr(), matrix[:, lowering.n:].tocsr()
+    is_curved = np.diff(curved.indptr) > 0
+    for refused, what in (("==", "is a quadratic equality, which is not convex"),
+                          ("soc", "has a square inside a second-order cone, which takes affine arguments")):
+        bad = is_curved & (kind == refused)
+        if bad.any():
+            raise ProblemError(f"constraint {owner[bad][0]} {what}.")
     squares = Squares(lowering)
+    lb, ub = _attribute_bounds(lowering)
+    tops, heights = _cones(expressions, kinds, sizes)
+    plain = ~is_curved & (kind == "<=")
+    plain[0] = False  # the objective
+    spare = _spare_tops(linear, constant, tops, plain & np.isfinite(constant), np.isfinite(lb) | np.isfinite(ub)
+                        | (squares.uses() > 0) | (np.arange(lowering.n) < lowering.own))
+    # The row a·t + gᵀx + k ≤ 0 leaves, and its t at the top of a cone becomes -(gᵀx + k)/a.
+    shift = sp.csr_matrix((1.0 / spare.slope, (spare.top, spare.row)), shape=(constant.size, constant.size))
+    stays = np.ones(lowering.n, dtype=bool)
+    stays[spare.column] = False
+    linear, constant = (linear - shift @ linear)[:, stays].tocsr(), constant - shift @ constant
+    linear.eliminate_zeros()
+    squares.keep(stays)
+    plain[spare.row] = False
+
+    # A row is one of: curved, equality, linear, of a cone; or the objective, or a constant that holds, or it left.
+    empty = ~is_curved & (np.diff(linear.indptr) == 0)
+    curved_rows = np.flatnonzero(is_curved & (kind == "<="))[int(is_curved[0]):]
+    equal_rows = np.flatnonzero((kind == "==") & ~(empty & (constant == 0)))
+    plain_rows = np.flatnonzero(plain & ~(empty & (constant <= 0)))
+    rows = sort_rows(linear[plain_rows], -constant[plain_rows], lb[stays], ub[stays])
+    blocks = [slice(top, top + height) for top, height in zip(tops, heights, strict=True)]
+    blocks = [block for block in blocks if not (empty[block].all() and _holds(constant[block]))]
     problem = QCQP(squares.quadratic(linear, curved, constant, 0),
                    [squares.quadratic(linear, curved, constant, int(i)) for i in curved_rows],
-                   G=stored(linear[linear_rows]), h=-constant[linear_rows],
-                   A=stored(linear[equal_rows]), b=-constant[equal_rows], lb=lb, ub=ub)
-    position, factor = np.zeros(matrix.shape[0], dtype=int), np.ones(matrix.shape[0])
-    position[np.concatenate([curved_rows, linear_rows, equal_rows])] = 1 + np.arange(problem.m + problem.p)
-    for chosen, first in ((from_lb, 1 + problem.m + problem.p), (from_ub, 1 + problem.m + problem.p + n)):
-        used = np.flatnonzero(chosen >= 0)
-        position[bound_rows[chosen[used]]] = first + used
-        # The multiplier of slope·x + constant ≤ 0 is that of the bound on x, over |slope|.
-        factor[bound_rows[chosen[used]]] = 1.0 / np.abs(slope[chosen[used]])
-    return problem, position, factor
+                   G=stored(rows.G), h=rows.h, A=stored(linear[equal_rows]), b=-constant[equal_rows],
+                   lb=rows.lb, ub=rows.ub,
+                   cones=[second_order_cone(linear, constant, block, stored) for block in blocks])
+    places = Places(problem, constant.size)
+    places.quadratics(curved_rows)
+    places.inequalities(plain_rows, rows)
+    places.equalities(equal_rows)
+    places.cones(blocks)
+    # Stationarity in t: the multiplier of its row, times a, is that of the top.
+    places.position[spare.row], places.factor[spare.row] = places.position[spare.top], 1.0 / spare.slope
+    return problem, places
 
 
-def _tighten(bound: np.ndarray, column: np.ndarray, slope: np.ndarray, limit: np.ndarray, *,
-             upper: bool) -> tuple[np.ndarray, np.ndarray]:
-    """The bounds with those limits that are tighter, and which limit set each of them, or -1.
+def _cones(expressions: list, kinds: list, sizes: list) -> tuple[np.ndarray, np.ndarray]:
+    """First rows and heights of the cones: the columns of every expression of kind "soc"."""
+    starts = np.cumsum([0, *sizes])
+    tops, heights = [np.zeros(0, dtype=int)], [np.zeros(0, dtype=int)]
+    for expression, kind, start in zip(expressions, kinds, starts, strict=False):
+        if kind == "soc":
+            height, count = expression.shape
+            tops.append(start + height * np.arange(count))
+            heights.append(np.full(count, height))
+    return np.concatenate(tops), np.concatenate(heights)
 
-    The tightest of several takes the multiplier; the first of equals.
-    """
-    bound, chosen = bound.copy(), np.full(bound.size, -1)
-    side = np.flatnonzero((slope > 0) == upper)
-    order = side[np.lexsort((side, limit[side] if upper else -limit[side], column[side]))]
-    first = order[np.unique(column[order], return_index=True)[1]]
-    first = first[limit[first] < bound[column[first]] if upper else limit[first] > bound[column[first]]]
-    bound[column[first]], chosen[column[first]] = limit[first], first
-    return bound, chosen
+
+class _SpareTops(NamedTuple):
+    """Cones ‖y‖ ≤ t with a variable t that occurs in one other row only, a·t + gᵀx + k ≤ 0 with a > 0."""
+
+    top: np.ndarray
+    row: np.ndarray
+    column: np.ndarray
+    slope: np.ndarray
+
+
+def _spare_tops(linear: Any, constant: np.ndarray, tops: np.ndarray, plain: np.ndarray,
+                busy: np.ndarray) -> _SpareTops:
+    """`plain` marks the linear inequalities, `busy` the variables that have other uses."""
+    tops = tops[(np.diff(linear.indptr)[tops] == 1) & (constant[tops] == 0)]
+    column = linear.indices[linear.indptr[tops]]
+    by_column = linear.tocsc()
+    used = (linear.data[linear.indptr[tops]] == 1) & ~busy[column] & (np.diff(by_column.indptr)[column] == 2)
+    tops, column = tops[used], column[used]
+    # Of the two entries in the column one is the top itself.
+    entry = by_column.indptr[column]
+    entry = entry + (by_column.indices[entry] == tops)
+    row, slope = by_column.indices[entry], by_column.data[entry]
+    used = plain[row] & (slope > 0)
+    once = np.unique(row[used], return_index=True)[1]
+    return _SpareTops(*(array[used][once] for array in (tops, row, column, slope)))
+
+
+def _holds(slack: np.ndarray) -> bool:
+    return bool(np.linalg.norm(slack[1:]) <= slack[0])
 
 
 def _attribute_bounds(lowering: Lowering) -> tuple[np.ndarray, np.ndarray]:

@@ -1,4 +1,4 @@
-"""Affine expressions from quadratic and piecewise-linear ones."""
+"""Affine expressions from quadratic, piecewise-linear and second-order cone ones."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from cvxpy.atoms.pnorm import Pnorm
 from cvxpy.atoms.quad_form import QuadForm
 from cvxpy.atoms.quad_over_lin import quad_over_lin
 from cvxpy.constraints.nonpos import Inequality, NonNeg, NonPos
+from cvxpy.constraints.second_order import SOC
 from cvxpy.constraints.zero import Equality, Zero
 from cvxpy.cvxcore.python import canonInterface
 from cvxpy.reductions.dcp2cone.canonicalizers import CANON_METHODS
@@ -30,7 +31,7 @@ _REFUSED = ("boolean", "integer", "PSD", "NSD", "symmetric", "diag", "hermitian"
 
 
 def standard(where: str, constraint: Any) -> tuple[str, Any]:
-    """A constraint as ("<=", e) for e ≤ 0, or ("==", e) for e = 0."""
+    """A constraint as ("<=", e) for e ≤ 0, ("==", e) for e = 0, or ("soc", e) for ‖e[1:, j]‖ ≤ e[0, j] for every j."""
     if isinstance(constraint, Inequality):
         return "<=", constraint.expr
     if isinstance(constraint, Equality):
@@ -41,14 +42,21 @@ def standard(where: str, constraint: Any) -> tuple[str, Any]:
         return "<=", -constraint.args[0]
     if isinstance(constraint, Zero):
         return "==", constraint.args[0]
-    name = type(constraint).__name__
-    hint = " Write a bound on a 2-norm as sum_squares(x) <= t**2." if name == "SOC" else ""
-    raise ProblemError(f"{where} needs a constraint of type {name}; supported are <=, >= and == with quadratic or "
-                       f"piecewise-linear sides.{hint}")
+    if isinstance(constraint, SOC):
+        tops, rest = constraint.args
+        if rest.size == 0:
+            return "<=", -tops
+        if rest.ndim < 2:
+            rest = cp.reshape(rest, (rest.size, 1), order="F")
+        elif constraint.axis == 1:
+            rest = rest.T
+        return "soc", cp.vstack([cp.reshape(tops, (1, tops.size), order="F"), rest])
+    raise ProblemError(f"{where} needs a constraint of type {type(constraint).__name__}; supported are <=, >= and == "
+                       "with quadratic or piecewise-linear sides and norms, and SOC.")
 
 
 class Lowering:
-    """Affine expressions from quadratic and piecewise-linear ones.
+    """Affine expressions from quadratic, piecewise-linear and second-order cone ones.
 
     Squares of affine expressions become placeholder variables: an exact substitution, whatever their sign.
     Other atoms become cvxpy's epigraph variables with rows of their own, which is right only where cvxpy's
@@ -65,6 +73,7 @@ class Lowering:
         self._where = ""
         for variable in variables:
             self._add(variable)
+        self.own = self.n  # columns of the user's variables; those of epigraphs follow
 
     def _add(self, variable: Any) -> None:
         if variable.id in self.offsets or variable.id in self.squares:
@@ -134,7 +143,8 @@ class Lowering:
             v = cp.Variable(expression.shape)
             return self._lowered(cp.square(v) + 2 * expression.M * cp.abs(arguments[0] - v))
         if method is None:
-            raise ProblemError(f"{self._where}: {type(expression).__name__} is neither quadratic nor piecewise linear.")
+            raise ProblemError(f"{self._where}: {type(expression).__name__} is neither quadratic nor piecewise linear, "
+                               "and no second-order cones express it.")
         affine, constraints = method(expression, arguments)
         where = f"{self._where}: {_text(expression)}"
         self._pending += [(where, constraint) for constraint in constraints]

@@ -38,6 +38,15 @@ class Squares:
             self._arguments = [(F[end - argument.size:end], c[end - argument.size:end])
                                for argument, end in zip(arguments, ends, strict=True)]
 
+    def uses(self) -> np.ndarray:
+        """(n,) array: how often each variable occurs in the squares."""
+        return sum((np.bincount(F.indices, minlength=self.n) for F, _ in self._arguments), np.zeros(self.n, dtype=int))
+
+    def keep(self, columns: np.ndarray) -> None:
+        """Leave out variables that do not occur: `columns` is True for those that stay."""
+        self.n = int(columns.sum())
+        self._arguments = [(F[:, columns], c) for F, c in self._arguments]
+
     def quadratic(self, linear: Any, curved: Any, constant: np.ndarray, row: int) -> Quadratic:
         """Row `row` of linear·x + curved·placeholders + constant."""
         q = np.zeros(self.n)

@@ -8,9 +8,11 @@ import numpy as np
 
 from ..errors import ProblemError
 from ..problem import QCQP
-from ..quadratic import Quadratic, minimum
-from .kkt import cancellation, coefficient_size, kkt_residuals, row_largest
-from .lagrangian import Lagrangian, slope_terms
+from ..quadratic import minimum
+from .cones import Parts, cones_at_point
+from .kkt import kkt_residuals
+from .lagrangian import SIGN_TOLERANCE, Lagrangian, multipliers, slope_terms
+from .rows import EPS, at_point, row_largest, row_terms
 
 # A component of a sum that vanishes up to this share of its terms is rounding: perturbing each coefficient
 # by as much would make it vanish exactly.
@@ -23,17 +25,19 @@ RADIUS = 1e8
 class InfeasibilityCertificate:
     """Multipliers that prove that no point is feasible.
 
-        lam, lam_lb, lam_ub ≥ 0   and   inf over x of  Σ lamᵢfᵢ(x) + nuᵀ(Ax - b) + lam_lbᵀ(lb - x) + lam_ubᵀ(x - ub) > 0
+        lam, lam_lb, lam_ub ≥ 0,   ‖z‖ ≤ z₀ for each cone,   and   inf over x of
+        Σ lamᵢfᵢ(x) + nuᵀ(Ax - b) + lam_lbᵀ(lb - x) + lam_ubᵀ(x - ub) - Σ (z₀(cᵀx + d) + zᵀ(Ax + b))ₖ > 0
 
     At a feasible x every term would be ≤ 0.
 
     Attributes
     ----------
     lam, nu, lam_lb, lam_ub : arrays, ordered as in `QCQP`
+    lam_cones : tuple of arrays (z₀, z), one for each cone; empty if all are zero
 
     Notes
     -----
-    Boyd & Vandenberghe, section 5.8: the weak alternative.
+    Boyd & Vandenberghe, section 5.8, the weak alternative; section 5.9.4 for cones.
 
     Examples
     --------
@@ -48,17 +52,27 @@ class InfeasibilityCertificate:
     nu: np.ndarray
     lam_lb: np.ndarray
     lam_ub: np.ndarray
+    lam_cones: tuple[np.ndarray, ...] = ()
 
     def margin(self, problem: QCQP) -> float:
-        """The infimum above, or -inf if the multipliers prove nothing about points with |xⱼ| ≤ 1e8."""
-        every = (self.lam, self.nu, self.lam_lb, self.lam_ub)
-        if not all(np.isfinite(v).all() for v in every) or min(v.min(initial=0.0) for v in every[0::2]) < 0 \
-                or self.lam_ub.min(initial=0.0) < 0:
+        """The infimum above, or -inf if the multipliers prove nothing about points with |xⱼ| ≤ 1e8.
+
+        A z that is outside its cone by rounding counts with z₀ raised to ‖z‖, and the infimum is that of the result.
+        """
+        own = (self.lam, self.nu, self.lam_lb, self.lam_ub)
+        if not all(np.isfinite(v).all() for v in (*own, *self.lam_cones)) \
+                or min(v.min(initial=0.0) for v in (self.lam, self.lam_lb, self.lam_ub)) < 0:
             return -np.inf
+        z = Parts.of(multipliers(problem, *own, self.lam_cones or None)[-1])
+        if (z.norms - z.heads > SIGN_TOLERANCE * z.largest).any():
+            return -np.inf
+        z = z.raised()
+        every = (*own, z.vectors())
         feasibility = problem.feasibility_problem()
         combined = Lagrangian(feasibility).at(*every)
         if combined.r == -np.inf:
             return -np.inf
+        # The tangent at x is a bound everywhere: combined(y) ≥ value + leftoverᵀy.
         value, x, leftover = minimum(combined)
         if x is None:
             return -np.inf
@@ -67,7 +81,8 @@ class InfeasibilityCertificate:
         margin = value - RADIUS * float(beyond.sum())
         # The constants that were summed to `value`, whose rounding a proof has to exceed.
         quadratics = len(problem.inequalities)
-        constants = sum(w * abs(f.r) for w, f in zip(self.lam, problem.inequalities, strict=False))
+        constants = float(self.lam[:quadratics] @ np.abs([f.r for f in problem.inequalities])) if quadratics else 0.0
+        constants += abs(z) @ abs(Parts.offsets(problem.cones))
         for weights, limits in ((self.lam[quadratics:], problem.h), (self.nu, problem.b),
                                 (self.lam_lb, problem.lb), (self.lam_ub, problem.ub)):
             used = weights != 0
@@ -83,7 +98,8 @@ class InfeasibilityCertificate:
 class UnboundednessCertificate:
     """A feasible point and a direction along which the objective falls without end.
 
-        P₀d = 0,  q₀ᵀd < 0;   Pᵢd = 0,  qᵢᵀd ≤ 0;   Gd ≤ 0;   Ad = 0;   dⱼ ≥ 0 at a lower, ≤ 0 at an upper bound
+        P₀d = 0,  q₀ᵀd < 0;   Pᵢd = 0,  qᵢᵀd ≤ 0;   Gd ≤ 0;   Ad = 0;   dⱼ ≥ 0 at a lower, ≤ 0 at an upper bound;
+        ‖Aₖd‖ ≤ cₖᵀd for each cone
 
     Attributes
     ----------
@@ -114,17 +130,19 @@ class UnboundednessCertificate:
         largest = float(ad.max(initial=0.0))
         if not np.isfinite(d).all() or largest == 0:
             return False
-        for f in (problem.objective, *problem.inequalities):
-            # dᵀPd = 0, judged against the curvature along the axes that d uses.
-            rounding = max(ROUNDING**2, 4 * f.n * np.finfo(float).eps)
-            if f.P is not None and float(d @ f.hessp(d)) > rounding * _curvature(f, ad):
-                return False
+        quadratics = at_point((problem.objective, *problem.inequalities), d, operators=True)
+        # dᵀPd = 0, judged against the curvature along the axes that d uses.
+        rounding = max(ROUNDING**2, 4 * problem.n * EPS)
+        if (2.0 * quadratics.half > rounding * quadratics.curvature).any() \
+                or (quadratics.linear[1:] > ROUNDING * quadratics.linear_terms[1:]).any():
+            return False
         finite = np.isfinite(problem.h)
         G = problem.G[finite] if not finite.all() else problem.G
-        linear = [(float(f.q @ d), float(np.abs(f.q) @ ad)) for f in problem.inequalities]
-        if any(rate > ROUNDING * size for rate, size in linear):
+        if (G @ d > ROUNDING * row_terms(G, ad)[0]).any() \
+                or (np.abs(problem.A @ d) > ROUNDING * row_terms(problem.A, ad)[0]).any():
             return False
-        if (G @ d > ROUNDING * (abs(G) @ ad)).any() or (np.abs(problem.A @ d) > ROUNDING * (abs(problem.A) @ ad)).any():
+        cones = cones_at_point(problem.cones, d, offsets=False)
+        if (cones.values > ROUNDING * (cones.terms.heads + cones.terms.norms)).any():
             return False
         if (d[np.isfinite(problem.lb)] < 0).any() or (d[np.isfinite(problem.ub)] > 0).any():
             return False
@@ -146,19 +164,12 @@ def _meets_limits(problem: QCQP, x: np.ndarray) -> bool:
     Far out along a ray, where x is 1e8, a violation of 1 is rounding relative to the terms of its row, and rows that
     contradict each other look met. Relative to their limits they are not.
     """
-    lost = np.zeros(problem.m)
-    lost[:len(problem.inequalities)] = [cancellation(f, np.abs(x)) for f in problem.inequalities]
-    excess = np.maximum(problem.inequality_values(x) + lost, 0.0)
-    sizes = np.concatenate([[abs(f.r) + coefficient_size(f) for f in problem.inequalities],
-                            np.abs(problem.h) + row_largest(problem.G)])
+    quadratics = at_point(problem.inequalities, x, noticeable=0.0)
+    cones = cones_at_point(problem.cones, x)
+    finite = np.isfinite(problem.h)
+    rows = np.where(finite, problem.G @ x - np.where(finite, problem.h, 0.0), -np.inf)
+    excess = np.maximum(np.concatenate([quadratics.values + quadratics.lost, rows, cones.values]), 0.0)
+    sizes = np.concatenate([np.abs(quadratics.constant) + quadratics.largest,
+                            np.abs(problem.h) + row_largest(problem.G), cones.constants + cones.coefficients])
     off = np.abs(problem.equality_values(x))
     return bool((excess <= 1e-4 * sizes).all() and (off <= 1e-4 * (np.abs(problem.b) + row_largest(problem.A))).all())
-
-
-def _curvature(f: Quadratic, ad: np.ndarray) -> float:
-    """Σ |Pⱼⱼ|dⱼ², with the largest entry of P where no diagonal is at hand."""
-    if f.structure in ("dense", "sparse"):
-        return float(np.abs(f.P.diagonal()) @ ad**2)
-    if f.structure == "factored":
-        return float(np.sum((abs(f.P.factor) @ ad) ** 2) + np.abs(f.P.diag) @ ad**2)
-    return float(np.linalg.norm(f.hessp(ad))) * float(np.linalg.norm(ad))

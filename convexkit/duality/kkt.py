@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 
 from ..problem import QCQP
-from ..quadratic import Quadratic
-from ..validation import as_vector, dense
+from ..validation import as_vector
+from .cones import Parts, cones_at_point, pull
 from .lagrangian import multipliers
+from .rows import at_point, coefficient_size, row_floor, row_terms
 
 # Sums are exact to about 1e-16 of their terms; a relative gap of 1e-10 then needs a scale of 1e-6 of them.
 ATTAINABLE = 1e-6
-# Cancellation below this share of a row's terms is left out of account.
-NOTICEABLE = 1e-10
 
 
 @dataclass(frozen=True)
@@ -25,10 +24,10 @@ class KKTResiduals:
     Attributes
     ----------
     stationarity : ‖∇ₓL‖∞ over the largest of the terms that are summed to it
-    primal : largest violation of a row or bound, over the size of that row's terms at x
-    dual : most negative multiplier of an inequality or bound, over the largest one
-    complementarity : largest |lamᵢfᵢ(x)|, over the size of the objective's terms (at least min(1, its
-        largest coefficient): an optimal value of zero is met absolutely)
+    primal : largest violation of a row, bound or cone, over the size of its terms at x
+    dual : most negative multiplier of an inequality or bound, or ‖z‖ - z₀ of a cone, over the largest one
+    complementarity : largest |lamᵢfᵢ(x)| or |(z₀, z)ᵀ(slack of a cone)|, over the size of the objective's terms (at
+        least min(1, its largest coefficient): an optimal value of zero is met absolutely)
     gap : |value - dual_value|, over the same
     value : f₀(x)
     dual_value : L(x, lam, nu), equal to the dual function where stationarity is zero
@@ -60,56 +59,20 @@ class KKTResiduals:
         return float("inf") if any(np.isnan(worst)) else max(worst)
 
 
-def coefficient_size(f: Quadratic) -> float:
-    """Largest coefficient of q, and of P where it can be read off."""
-    size = float(np.abs(f.q).max(initial=0.0))
-    if f.structure in ("dense", "sparse"):
-        size = max(size, float(np.abs(f.P.diagonal()).max(initial=0.0)))
-    elif f.structure == "factored":
-        size = max(size, float(np.abs(f.P.diag).max(initial=0.0)), float(abs(f.P.factor).max()) ** 2)
-    elif f.structure == "operator":
-        size = max(size, 1.0)
-    return size
-
-
-def row_floor(constant: Any, coefficient: Any) -> np.ndarray:
-    """What a row's residual is measured against at least: min(1, coefficient) if its constant is zero, else 0.
-
-    A row such as x² ≤ 0 or x - y ≤ 0 has no size of its own near x = 0. A constant below 1e-14 of the largest
-    coefficient is the rounding of zero.
-    """
-    return np.where(np.abs(constant) <= 1e-14 * np.asarray(coefficient), np.minimum(1.0, coefficient), 0.0)
-
-
 def bound_sizes(limit: np.ndarray, ax: np.ndarray) -> np.ndarray:
     """What the violation of a bound is measured against: as for a row, its terms, or 1 if the bound is zero."""
     finite = np.where(np.isfinite(limit), limit, 0.0)
     return np.maximum(np.abs(finite) + ax, row_floor(finite, 1.0))
 
 
-def cancellation(f: Quadratic, ax: np.ndarray) -> float:
-    """A bound on what rounding can take off ½xᵀPx: a few eps of ½|x|ᵀ|P||x| ≤ ½(Σ √Pⱼⱼ|xⱼ|)² for P ⪰ 0.
-
-    Along a flat direction of P the form stays small while its terms grow, and far out nothing of it is left.
-    """
-    if f.structure in ("dense", "sparse"):
-        diagonal = np.abs(f.P.diagonal())
-    elif f.structure == "factored":
-        F = f.P.factor
-        squares = F.multiply(F).sum(axis=0) if hasattr(F, "multiply") else (F * F).sum(axis=0)
-        diagonal = np.asarray(squares).reshape(-1) + np.abs(f.P.diag)
-    else:
-        return 0.0
-    return 2.0 * float(np.finfo(float).eps) * float(np.sqrt(diagonal) @ ax) ** 2
-
-
 @np.errstate(over="ignore", invalid="ignore")  # an overflow makes a residual inf or NaN, which max() reports as inf
 def kkt_residuals(problem: QCQP, x: Any, lam: Any = None, nu: Any = None, lam_lb: Any = None,
-                  lam_ub: Any = None) -> KKTResiduals:
+                  lam_ub: Any = None, lam_cones: Any = None) -> KKTResiduals:
     """The four KKT residuals and the duality gap of any point, from any solver.
 
-        ∇f₀(x) + Σ lamᵢ∇fᵢ(x) + Aᵀnu - lam_lb + lam_ub = 0,   f(x) ≤ 0,  Ax = b,  lb ≤ x ≤ ub,
-        lam ≥ 0,   lamᵢfᵢ(x) = 0
+        ∇f₀(x) + Σ lamᵢ∇fᵢ(x) + Aᵀnu - lam_lb + lam_ub - Σ (z₀c + Aᵀz)ₖ = 0,
+        f(x) ≤ 0,  Ax = b,  lb ≤ x ≤ ub,  sₖ = (cₖᵀx + dₖ, Aₖx + bₖ) in its cone,
+        lam ≥ 0,   (z₀, z)ₖ in its cone,   lamᵢfᵢ(x) = 0,   (z₀, z)ₖᵀsₖ = 0
 
     Parameters
     ----------
@@ -119,6 +82,7 @@ def kkt_residuals(problem: QCQP, x: Any, lam: Any = None, nu: Any = None, lam_lb
     nu : (p,) array; zeros if omitted
     lam_lb, lam_ub : (n,) arrays, optional
         If both are omitted and there are bounds, those that the slope at x implies are used.
+    lam_cones : sequence of arrays (z₀, z), one for each cone and as long as its rows plus one; zeros if omitted
 
     Returns
     -------
@@ -128,7 +92,8 @@ def kkt_residuals(problem: QCQP, x: Any, lam: Any = None, nu: Any = None, lam_lb
 
     Notes
     -----
-    One product with each P. Boyd & Vandenberghe, section 5.5.3.
+    One product with each P, a few microseconds for each inequality besides. Boyd & Vandenberghe, section 5.5.3; for
+    cones section 5.9.2.
 
     Examples
     --------
@@ -139,7 +104,8 @@ def kkt_residuals(problem: QCQP, x: Any, lam: Any = None, nu: Any = None, lam_lb
     """
     x = as_vector("x", x, problem.n)
     implied = lam_lb is None and lam_ub is None
-    lam, nu, lam_lb, lam_ub = multipliers(problem, lam, nu, lam_lb, lam_ub)
+    lam, nu, lam_lb, lam_ub, lam_cones = multipliers(problem, lam, nu, lam_lb, lam_ub, lam_cones)
+    z = Parts.of(lam_cones)
     quadratics = len(problem.inequalities)
     ax = np.abs(x)
 
@@ -151,36 +117,28 @@ def kkt_residuals(problem: QCQP, x: Any, lam: Any = None, nu: Any = None, lam_lb
     value_scale = abs(half) + float(np.abs(f0.q) @ ax)
     slope = Px + f0.q
     slope_scale = max(float(np.abs(Px).max(initial=0.0)), float(np.abs(f0.q).max(initial=0.0)))
+    unit = min(1.0, coefficient_size(f0))
     if not f0.q.any():
-        slope_scale = max(slope_scale, min(1.0, coefficient_size(f0)))
-    value_scale = max(value_scale, min(1.0, coefficient_size(f0)))
+        slope_scale = max(slope_scale, unit)
+    value_scale = max(value_scale, unit)
 
     # Inequalities, in the order of lam.
-    values = np.empty(problem.m)
-    sizes = np.empty(problem.m)
-    for i, f in enumerate(problem.inequalities):
-        Px = f.hessp(x)
-        half = 0.5 * float(x @ Px)
-        values[i] = half + float(f.q @ x) + f.r
-        sizes[i] = abs(half) + float(np.abs(f.q) @ ax) + abs(f.r)
-        sizes[i] = max(sizes[i], float(row_floor(f.r, coefficient_size(f))))
-        if f.P is not None and (lost := cancellation(f, ax)) > NOTICEABLE * sizes[i]:
-            values[i] += lost  # the row may be violated by as much without showing it
-        if lam[i] != 0.0:
-            slope = slope + lam[i] * (Px + f.q)
-            slope_scale = max(slope_scale, abs(lam[i]) * float(np.abs(Px + f.q).max(initial=0.0)))
-    rows = lam[quadratics:]
+    curved = at_point(problem.inequalities, x, lam[:quadratics])
     finite = np.isfinite(problem.h)
     h = np.where(finite, problem.h, 0.0)
-    values[quadratics:] = np.where(finite, problem.G @ x - h, -np.inf)
-    sizes[quadratics:] = _row_sizes(problem.G, ax, h)
-    Glam = problem.G.T @ rows
-    slope = slope + Glam
-
+    # A quadratic row may be violated by what rounding takes off it, without showing it.
+    values = np.concatenate([curved.values + curved.lost, np.where(finite, problem.G @ x - h, -np.inf)])
+    sizes = np.concatenate([np.maximum(curved.terms, row_floor(curved.constant, curved.largest)),
+                            _row_sizes(problem.G, ax, h)])
     equalities = problem.A @ x - problem.b
-    Anu = problem.A.T @ nu
-    slope = slope + Anu
-    slope_scale = max(slope_scale, float(np.abs(Glam).max(initial=0.0)), float(np.abs(Anu).max(initial=0.0)))
+    cones = cones_at_point(problem.cones, x)
+    slope = slope + curved.slope
+    slope_scale = max(slope_scale, curved.slope_size)
+    # -lam_conesᵀ(cᵀx + d, Ax + b) of each cone
+    on_heads, on_tails = pull(problem.cones, z, problem.n)
+    for part in (problem.G.T @ lam[quadratics:], problem.A.T @ nu, -on_heads, -on_tails):
+        slope = slope + part
+        slope_scale = max(slope_scale, float(np.abs(part).max(initial=0.0)))
 
     to_lb = x - problem.lb  # +inf where there is no bound
     to_ub = problem.ub - x
@@ -199,6 +157,7 @@ def kkt_residuals(problem: QCQP, x: Any, lam: Any = None, nu: Any = None, lam_lb
         "A": _share(np.abs(equalities), _row_sizes(problem.A, ax, problem.b)),
         "lb": _share(-to_lb, bound_sizes(problem.lb, ax)),
         "ub": _share(-to_ub, bound_sizes(problem.ub, ax)),
+        "cones": _share(cones.values, cones.sizes),
     }
     worst = max(shares, key=lambda name: shares[name].max(initial=0.0))
     primal = float(shares[worst].max(initial=0.0))
@@ -206,20 +165,23 @@ def kkt_residuals(problem: QCQP, x: Any, lam: Any = None, nu: Any = None, lam_lb
     if primal > 0:
         i = int(np.argmax(shares[worst]))
         amount = {"inequalities": values[:quadratics], "G": values[quadratics:], "A": np.abs(equalities),
-                  "lb": -to_lb, "ub": -to_ub}[worst][i]
+                  "lb": -to_lb, "ub": -to_ub, "cones": cones.values}[worst][i]
         where = {"inequalities": f"inequalities[{i}] is positive by {amount:.1e}",
                  "G": f"G row {i} exceeds its limit by {amount:.1e}", "A": f"A row {i} is off by {amount:.1e}",
                  "lb": f"x[{i}] is below its bound by {amount:.1e}",
-                 "ub": f"x[{i}] is above its bound by {amount:.1e}"}[worst]
+                 "ub": f"x[{i}] is above its bound by {amount:.1e}",
+                 "cones": f"cones[{i}] is violated by {amount:.1e}"}[worst]
 
-    largest = max(float(np.abs(v).max(initial=0.0)) for v in (lam, lam_lb, lam_ub))
-    most_negative = max(float((-v).max(initial=0.0)) for v in (lam, lam_lb, lam_ub))
+    largest = max(*(float(np.abs(v).max(initial=0.0)) for v in (lam, lam_lb, lam_ub)), z.largest)
+    most_negative = max(float((-v).max(initial=0.0)) for v in (lam, lam_lb, lam_ub, z.heads - z.norms))
     # Each lamᵢ·(its distance); a multiplier on an absent limit is an infinite failure.
-    products = np.concatenate([_product(lam, values), _product(lam_lb, -to_lb), _product(lam_ub, -to_ub)])
+    products = np.concatenate([_product(lam, values), _product(lam_lb, -to_lb), _product(lam_ub, -to_ub),
+                               -z.products(cones.slack)])
     complementarity = float(np.abs(products).max(initial=0.0))
     dual_value = value + float(products.sum()) + float(nu @ equalities)
     # lamᵢ·(terms of row i) may be much larger than the objective: its rounding limits what a gap can show.
-    weighted = float((np.abs(lam) * np.where(np.isfinite(sizes), sizes, 0.0)).max(initial=0.0))
+    weighted = max(float((np.abs(lam) * np.where(np.isfinite(sizes), sizes, 0.0)).max(initial=0.0)),
+                   float(abs(z).products(cones.terms).max(initial=0.0)))
     value_scale = max(value_scale, ATTAINABLE * weighted)
     return KKTResiduals(
         stationarity=_ratio(float(np.abs(slope).max(initial=0.0)), slope_scale),
@@ -235,12 +197,8 @@ def kkt_residuals(problem: QCQP, x: Any, lam: Any = None, nu: Any = None, lam_lb
 
 def _row_sizes(matrix: Any, ax: np.ndarray, limit: np.ndarray) -> np.ndarray:
     """|matrix|·|x| + |limit|, and at least the row's floor."""
-    return np.maximum(abs(matrix) @ ax + np.abs(limit), row_floor(limit, row_largest(matrix)))
-
-
-def row_largest(matrix: Any) -> np.ndarray:
-    """Largest |entry| of each row of a dense or sparse matrix."""
-    return dense(abs(matrix).max(axis=1)).reshape(-1) if 0 not in matrix.shape else np.zeros(matrix.shape[0])
+    terms, largest = row_terms(matrix, ax)
+    return np.maximum(terms + np.abs(limit), row_floor(limit, largest))
 
 
 def _share(violation: np.ndarray, size: np.ndarray) -> np.ndarray:

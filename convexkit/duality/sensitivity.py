@@ -23,6 +23,7 @@ class Sensitivity:
     value_wrt_b : (p,) array, -nu
     value_wrt_lb, value_wrt_ub : (n,) arrays, lam_lb and -lam_ub
     value_wrt_q : (n,) array, x, for the objective's linear term
+    value_wrt_cones : tuple of arrays, -(z₀, z) for each cone: p* for the cone's (d, b)
     residual : float, the largest KKT residual of the point; prices of a point that is not optimal mean little
 
     Examples
@@ -39,18 +40,20 @@ class Sensitivity:
     value_wrt_ub: np.ndarray
     value_wrt_q: np.ndarray
     residual: float
+    value_wrt_cones: tuple[np.ndarray, ...] = ()
 
 
 def sensitivity(problem: QCQP, x: Any, lam: Any = None, nu: Any = None, lam_lb: Any = None,
-                lam_ub: Any = None) -> Sensitivity:
+                lam_ub: Any = None, lam_cones: Any = None) -> Sensitivity:
     """Shadow prices: how the optimal value answers to the data, read off an optimal (x, lam, nu).
 
-        p*(u, v) ≥ p*(0, 0) - lamᵀu - nuᵀv    for   fᵢ(x) ≤ uᵢ,  Ax - b = v
+        p*(u, v, w) ≥ p*(0, 0, 0) - lamᵀu - nuᵀv - Σ (z₀, z)ₖᵀwₖ
+        for   fᵢ(x) ≤ uᵢ,  Ax - b = v,  (cₖᵀx + dₖ, Aₖx + bₖ) + wₖ in its cone
 
     Parameters
     ----------
     problem : QCQP
-    x, lam, nu, lam_lb, lam_ub : an optimal point with its multipliers, as in `kkt_residuals`
+    x, lam, nu, lam_lb, lam_ub, lam_cones : an optimal point with its multipliers, as in `kkt_residuals`
 
     Notes
     -----
@@ -64,9 +67,10 @@ def sensitivity(problem: QCQP, x: Any, lam: Any = None, nu: Any = None, lam_lb: 
     array([-2.])
     """
     x = as_vector("x", x, problem.n)
-    residual = kkt_residuals(problem, x, lam, nu, lam_lb, lam_ub).max()
+    residual = kkt_residuals(problem, x, lam, nu, lam_lb, lam_ub, lam_cones).max()
     if lam_lb is None and lam_ub is None:
         # At an optimal point the slope left by the other multipliers is that of the bounds.
-        lam_lb, lam_ub = split_by_sign(Lagrangian(problem).gradient(x, lam, nu), problem.lb, problem.ub)
-    lam, nu, lam_lb, lam_ub = multipliers(problem, lam, nu, lam_lb, lam_ub)
-    return Sensitivity(-lam, -nu, lam_lb, -lam_ub, x.copy(), residual)
+        slope = Lagrangian(problem).gradient(x, lam, nu, lam_cones=lam_cones)
+        lam_lb, lam_ub = split_by_sign(slope, problem.lb, problem.ub)
+    lam, nu, lam_lb, lam_ub, lam_cones = multipliers(problem, lam, nu, lam_lb, lam_ub, lam_cones)
+    return Sensitivity(-lam, -nu, lam_lb, -lam_ub, x.copy(), residual, tuple(-z for z in lam_cones))

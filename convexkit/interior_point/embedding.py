@@ -8,7 +8,8 @@ With τ, κ ≥ 0 the problem  min f₀(x)  s.t.  fᵢ(x) ≤ 0, Ax = b  is embe
     r_g = κ + xᵀP₀x/τ + q₀ᵀx - λᵀa + bᵀν                  = 0      aᵢ = rᵢ - ½xᵀPᵢx/τ²
     sᵢλᵢ = μ,   τκ = μ
 
-It always has a solution. τ > 0 at the end gives the optimum (x, λ, ν)/τ; κ > 0 gives a certificate, of
+Second-order cones are stretches of linear rows, r_p = rows·x + constants·τ + s, whose s and λ lie in the cone and
+whose product is the cone's own (see `cones`). The embedding always has a solution. τ > 0 at the end gives the optimum (x, λ, ν)/τ; κ > 0 gives a certificate, of
 infeasibility if λᵀa - bᵀν > 0, of unboundedness if q₀ᵀx < 0. Andersen & Ye, "On a homogeneous algorithm for
 the monotone complementarity problem", Math. Programming 84 (1999).
 """
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from .cones import NesterovTodd, worst_ratio
 from .form import Form
 from .kkt_system import KKTSystem
 
@@ -33,24 +35,20 @@ class Step:
 class Point(Step):
     """A point (x, s, λ, ν, τ, κ) of the embedding with its residuals."""
 
-    __slots__ = ("A_nu", "Px", "a", "half", "mu", "offer", "pull", "q0_x", "r_d", "r_e", "r_g", "r_p", "rows_x",
+    __slots__ = ("A_nu", "Px", "a", "bend", "half", "mu", "offer", "pull", "q0_x", "r_d", "r_e", "r_g", "r_p", "rows_x",
                  "sizes", "slope0", "theta", "xPx")
 
-    def evaluate(self, form: Form, system: KKTSystem, target_p: np.ndarray | None = None,
-                 target_g: float = 0.0) -> Point:
+    def evaluate(self, form: Form, target_p: np.ndarray | None = None, target_g: float = 0.0) -> Point:
         """Compute products, rows and residuals: one product with each P, two with the rows.
 
         With targets for r_p and r_g, the slacks of curved rows and κ are moved, by a factor of two at most, to
         take up what the linearisation missed: residuals then fall as fast as the step promised.
         """
         x, tau, lam = self.x, self.tau, self.lam
-        products = system.products(x)
-        P0x = products[0] if form.curved_objective else np.zeros(form.n)
-        self.Px = Px = products[int(form.curved_objective):]
-        self.half = half = 0.5 * (Px @ x)
+        mq = form.mq
+        P0x, self.Px = form.curvature.products(x)
         self.xPx = float(P0x @ x)
         self.q0_x = float(form.q0 @ x)
-        mq = form.mq
         # Jᵢx = dᵢ(xᵀPᵢx/τ + qᵢᵀx) and Jᵀλ without forming J.
         self.rows_x = rows_x = form.times(form.rows, x)
         self.pull = form.transposed(form.rows, lam)
@@ -58,11 +56,13 @@ class Point(Step):
         # Size of each row's terms, which its residual is relative to.
         self.sizes = np.abs(rows_x) + np.abs(form.constants) * tau
         if mq:
+            self.half = half = 0.5 * form.curvature.along(self.Px, x)
             self.sizes[:mq] += form.d * half / tau
             self.a = form.constants.copy()
             self.a[:mq] -= form.d * half / tau**2
             rows_x[:mq] += form.d * half * (2.0 / tau)
-            self.pull += (lam[:mq] * form.d / tau) @ Px
+            self.bend = form.curvature.combine(lam[:mq] * form.d / tau, self.Px)  # Σ λᵢPᵢx/τ
+            self.pull += self.bend
         self.slope0 = form.c * (P0x + form.q0 * tau)
         self.A_nu = form.A.T @ self.nu
         self.r_p = rows_x + self.a * tau + self.s
@@ -78,15 +78,15 @@ class Point(Step):
         if target_p is not None:
             self.kappa = min(max(target_g - rest, 0.5 * self.kappa), 2.0 * self.kappa)
         self.r_g = self.kappa + rest
-        self.mu = (float(self.s @ lam) + tau * self.kappa) / (form.m + 1)
+        self.mu = (float(self.s @ lam) + tau * self.kappa) / (form.degree + 1)
         self.theta = max(float(np.abs(self.r_p).max(initial=0.0)),
                          float(np.abs(self.r_d * form.scaling.columns).max(initial=0.0)),
                          float(np.abs(self.r_e).max(initial=0.0)), abs(self.r_g))
         return self
 
-    def longest(self, d: Step) -> float:
-        """The largest step that keeps s, λ, τ, κ ≥ 0."""
-        return min(_longest(self.s, d.s), _longest(self.lam, d.lam),
+    def longest(self, d: Step, form: Form) -> float:
+        """The largest step that keeps s and λ in their cones and τ, κ ≥ 0."""
+        return min(worst_ratio(self.s, d.s, form.cones), worst_ratio(self.lam, d.lam, form.cones),
                    -self.tau / d.tau if d.tau < 0 else np.inf, -self.kappa / d.kappa if d.kappa < 0 else np.inf)
 
     def moved(self, step: float, d: Step) -> Point:
@@ -94,61 +94,56 @@ class Point(Step):
         return Point(self.x + step * d.x, self.s + step * d.s, self.lam + step * d.lam, self.nu + step * d.nu,
                      self.tau + step * d.tau, self.kappa + step * d.kappa)
 
-
-def _longest(z: np.ndarray, dz: np.ndarray) -> float:
-    worst = float((-dz / z).max(initial=0.0))
-    return 1.0 / worst if worst > 0 else np.inf
+    def times(self, factor: float) -> Point:
+        """A multiple of the point, not yet evaluated; the embedding is homogeneous."""
+        return Point(factor * self.x, factor * self.s, factor * self.lam, factor * self.nu, factor * self.tau,
+                     factor * self.kappa)
 
 
 class Newton:
     """The linearised embedding at one point, factored once and solved for several right-hand sides.
 
-    Eliminating ds, dκ and dλ, with w = λ/s and J the gradients of all rows, leaves
+    Eliminating ds, dκ and dλ, with W⁻² = λ/s (in a cone: see `cones`) and J the gradients of all rows, leaves
 
-        [ H + Jᵀ diag(w) J   Aᵀ ] [ dx ]     H = cP₀ + Σ (λᵢ/τ)Pᵢ
-        [ A                  0  ] [ dν ]
+        [ H + JᵀW⁻²J   Aᵀ ] [ dx ]     H = cP₀ + Σ (λᵢ/τ)Pᵢ
+        [ A            0  ] [ dν ]
 
     bordered by one row and column for dτ. The column's solution is kept.
     """
 
-    def __init__(self, form: Form, system: KKTSystem, z: Point, J: np.ndarray):
-        self._form, self._system, self._z, self._J = form, system, z, J
+    def __init__(self, form: Form, system: KKTSystem, z: Point):
+        self._form, self._system, self._z = form, system, z
         mq, tau = form.mq, z.tau
-        self._w = z.lam / z.s
+        self.scaling = NesterovTodd(form.cones, z.s, z.lam)
+        self._cone_rows = form.rows[form.cones.part] if form.cones.count else None
         scaled = z.lam[:mq] * form.d
         if mq:
-            np.multiply(z.Px, (form.d / tau)[:, None], out=J[:mq])
-            J[:mq] += form.q
-        weights = np.concatenate(([form.c], scaled / tau)) if form.curved_objective else scaled / tau
-        self.ok = system.factor(weights, J, self._w)
+            form.curvature.gradients(1.0 / tau, form.d, z.Px, system.J)
+        self.ok = system.factor(form.c, scaled / tau, self.scaling)
         if not self.ok:
             return
-        bend = (scaled @ z.Px) / tau**2 if mq else np.zeros(form.n)  # Σ λᵢPᵢx/τ²
+        bend = z.bend / tau if mq else np.zeros(form.n)  # Σ λᵢPᵢx/τ²
         c_q0 = form.c * form.q0
         self._g_x = 2.0 * z.slope0 / tau - c_q0 + bend
-        g_tau = -(form.c * z.xPx + 2.0 * float(scaled @ z.half) / tau) / tau**2
-        column_x = bend - c_q0 - form.transposed(J, self._w * z.a)
-        dx, dnu = system.solve(column_x[:, None], form.b[:, None])
-        self._x, self._nu = dx[:, 0], dnu[:, 0]
-        self._rows = form.times(J, self._x)
-        lam = self._w * (self._rows + z.a)
-        self._pivot = (float(self._g_x @ self._x) - float(z.a @ lam) + float(form.b @ self._nu) + g_tau
+        g_tau = -(form.c * z.xPx + (2.0 * float(scaled @ z.half) / tau if mq else 0.0)) / tau**2
+        self._x, self._lam, self._nu = system.solve(bend - c_q0, -z.a, form.b)
+        self._pivot = (float(self._g_x @ self._x) - float(z.a @ self._lam) + float(form.b @ self._nu) + g_tau
                        - z.kappa / tau)
 
-    def solve(self, r_d: np.ndarray, r_p: np.ndarray, r_e: np.ndarray, r_g: float, r_c: np.ndarray,
+    def solve(self, r_d: np.ndarray, r_p: np.ndarray, r_e: np.ndarray, r_g: float, t: np.ndarray,
               r_k: float) -> Step:
-        """The step that adds (r_d, r_p, r_e, r_g) to the residuals, r_c to s∘λ and r_k to τκ, to first order."""
-        form, z, w = self._form, self._z, self._w
-        shift = r_c / z.lam - r_p
-        dx, dnu = self._system.solve((r_d - form.transposed(self._J, w * shift))[:, None], r_e[:, None])
-        px, pnu = dx[:, 0], dnu[:, 0]
-        rows = form.times(self._J, px)
-        lam = w * (rows + shift)
+        """The step that adds (r_d, r_p, r_e, r_g) to the residuals and r_k to τκ to first order, with ds + W²dλ = t."""
+        form, z, scaling = self._form, self._z, self.scaling
+        px, lam, pnu = self._system.solve(r_d, r_p - t, r_e)
         rest = r_g - r_k / z.tau - float(self._g_x @ px) + float(z.a @ lam) - float(form.b @ pnu)
         d_tau = rest / self._pivot
-        d_lam = lam + d_tau * (w * (self._rows + z.a))
-        return Step(px + d_tau * self._x, (r_c - z.s * d_lam) / z.lam, d_lam, pnu + d_tau * self._nu, d_tau,
-                    (r_k - z.kappa * d_tau) / z.tau)
+        d_lam = lam + d_tau * self._lam
+        dx, ds = px + d_tau * self._x, t - d_lam / scaling.w
+        if form.cones.count:
+            # W² magnifies rounding errors of dλ where a cone is at its boundary. Its rows are linear: they say what ds is.
+            part = form.cones.part
+            ds[part] = r_p[part] - self._cone_rows @ dx - d_tau * z.a[part]
+        return Step(dx, ds, d_lam, pnu + d_tau * self._nu, d_tau, (r_k - z.kappa * d_tau) / z.tau)
 
     def curvature(self, d: Step) -> tuple[np.ndarray, np.ndarray, float]:
         """Second-order terms of (r_d, r_p, r_g) along d; zero for linear programs.
@@ -158,15 +153,14 @@ class Newton:
         form, z = self._form, self._z
         mq, tau = form.mq, z.tau
         u = d.x - z.x * (d.tau / tau)
-        products = self._system.products(u)
+        P0u, Pu = form.curvature.products(u)
         bend_p = np.zeros(form.m)
         bend_d = np.zeros(form.n)
-        bend_g = form.c * float(products[0] @ u) / tau if form.curved_objective else 0.0
+        bend_g = form.c * float(P0u @ u) / tau
         if mq:
-            Pu = products[int(form.curved_objective):]
-            uPu = Pu @ u
+            uPu = form.curvature.along(Pu, u)
             change = (d.lam[:mq] - z.lam[:mq] * (d.tau / tau)) * form.d / tau
             bend_p[:mq] = form.d * uPu * (0.5 / tau)
-            bend_d = change @ Pu
-            bend_g += float(change @ (Pu @ z.x)) / tau + float((z.lam[:mq] * form.d) @ uPu) * (0.5 / tau**2)
+            bend_d = form.curvature.combine(change, Pu)
+            bend_g += float(bend_d @ z.x) / tau + float((z.lam[:mq] * form.d) @ uPu) * (0.5 / tau**2)
         return bend_d, bend_p, bend_g

@@ -1,18 +1,28 @@
-"""The problem as the iteration sees it: curved rows, linear rows, bounds, equalities, in one scaled order."""
+"""The problem as the iteration sees it: curved rows, linear rows, cones, bounds, equalities, in one scaled order."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 
 from ..errors import ProblemError
 from ..problem import QCQP
 from ..quadratic import Quadratic
 from ..validation import dense
+from .cones import Cones
+from .curvature import Curvature, DenseStack, FactorStack, SparseStack, factored, is_flat
 from .equalities import independent_rows
+from .presolve import Bounds, bounds_from_rows
 from .scaling import Scaling, equilibrate
+
+# Below this many variables and rows together, dense linear algebra wins whatever the structure.
+SMALL = 80
+# Share of nonzeros of the (n + rows)-sized system above which sparse factors fill up.
+FULL = 0.1
 
 
 @dataclass(frozen=True)
@@ -24,25 +34,29 @@ class Multipliers:
     nu: np.ndarray
     lam_lb: np.ndarray
     lam_ub: np.ndarray
+    lam_cones: tuple[np.ndarray, ...] = ()
 
 
 class Form:
-    """Dense data of a QCQP in the order: curved inequalities, linear inequalities, lower bounds, upper bounds.
+    """Data of a QCQP in the order: curved inequalities, linear ones, second-order cones, lower bounds, upper bounds.
 
-    Affine members of `problem.inequalities` join the linear rows, rows of G that say nothing are left out, and a
-    variable with lb = ub becomes an equality. The P's are stacked once, unscaled: Newton steps do not depend
-    on the units of x, so scaling enters through the rows only (see `scaling`).
+    Affine members of `problem.inequalities` join the linear rows, rows of G that say nothing are left out, those
+    with one entry become bounds, and a variable whose bounds coincide becomes an equality. The P's are stacked,
+    unscaled: Newton steps do not depend on the units of x, so scaling enters through the rows only (see `scaling`).
 
     Attributes
     ----------
-    P : (k, n, n) array, the nonzero P's, the objective's first if it has one (`curved_objective`)
+    layout : "dense", "factored" or "sparse"; rows and A are CSR in the last
+    curvature : the P's of objective and curved inequalities
     q0, c : the objective's linear term and scale
-    rows : (mq + ml, n) array, scaled; the first mq are overwritten by the iteration
-    q, r : the curved rows' linear and constant terms, scaled; r covers the linear rows too
-    d : (mq,) array, scales of the curved rows
-    diagonals : (mq, n) array, their scaled diagonals of P
+    rows : (mq + ml + cones.total, n), scaled; the first mq are overwritten by the iteration
+    d : (mq,) array, scales of the curved rows; diagonals : their scaled diagonals of P, (mq, n)
+    cones : where the cones' entries lie
+    lb, ub : the bounds, rows of G with one entry included
     low, high : indices of the bounded variables, d_low, d_high their scales
     A, b : scaled equalities, dependent rows left out; kept : indices of the others
+    constants : (m,) array; τ·constants + rows·x + s = 0 for the rows that are not curved
+    m, degree : number of slack entries, and of complementary pairs (a cone counts as one)
     contradiction : multipliers that prove the equalities inconsistent, or None
     """
 
@@ -50,81 +64,95 @@ class Form:
         n = problem.n
         self.n = n
         objective = problem.objective
-        _refuse_what_does_not_fit(problem)
         curved: list[int] = []
         linear: list[int] = []
         for i, f in enumerate(problem.inequalities):
-            if not _is_flat(f):
+            if not is_flat(f):
                 curved.append(i)
             elif f.q.any() or f.r > 0:
                 linear.append(i)
         self._curved, self._affine = np.array(curved, dtype=int), np.array(linear, dtype=int)
-        G = dense(problem.G)
-        # A row 0ᵀx ≤ h with h ≥ 0 says nothing; with h < 0 it is the whole proof of infeasibility, and stays.
-        says_nothing = (problem.h == np.inf) | (~G.any(axis=1) & (problem.h >= 0))
-        self._rows_of_G = np.flatnonzero(~says_nothing)
         self._quadratics, self._m = len(problem.inequalities), problem.m
-        self.curved_objective = not _is_flat(objective)
-        matrices = [objective.hessian()] if self.curved_objective else []
-        matrices += [problem.inequalities[i].hessian() for i in curved]
-        self.P = np.empty((len(matrices), n, n))
-        for k, matrix in enumerate(matrices):
-            self.P[k] = matrix
+        inequalities = [problem.inequalities[i] for i in curved]
+        self.layout = choose_layout(problem, inequalities)
         self.q0 = np.asarray(objective.q, dtype=np.float64)
-        affine = [problem.inequalities[i] for i in linear]
-        q = np.array([problem.inequalities[i].q for i in curved]).reshape(-1, n)
-        linear_rows = np.concatenate([np.array([f.q for f in affine]).reshape(-1, n), G[self._rows_of_G]
-                                      if says_nothing.any() else G])
-        r = np.concatenate([np.array([problem.inequalities[i].r for i in curved + linear]),
-                            -problem.h[self._rows_of_G]])
-        fixed = problem.lb == problem.ub
-        self._fixed = np.flatnonzero(fixed)
-        self.low = np.flatnonzero(np.isfinite(problem.lb) & ~fixed)
-        self.high = np.flatnonzero(np.isfinite(problem.ub) & ~fixed)
-        A, b = dense(problem.A), problem.b
-        if self._fixed.size:
-            A = np.concatenate([A, np.eye(n)[self._fixed]])
-            b = np.concatenate([b, problem.lb[self._fixed]])
+        self.curvature: Curvature = {"dense": DenseStack, "factored": FactorStack, "sparse": SparseStack}[self.layout](
+            objective, inequalities, n)
+        self.curved_objective = self.curvature.objective
 
-        self.mq, self.ml = len(curved), linear_rows.shape[0]
+        bounds, remaining = bounds_from_rows(problem)
+        self._bounds, self._rows_of_G = bounds, remaining
+        self.lb, self.ub = bounds.lb, bounds.ub
+        affine = [problem.inequalities[i] for i in linear]
+        G = problem.G if remaining.size == problem.h.size else problem.G[remaining]
+        fixed = bounds.lb == bounds.ub
+        self._fixed = np.flatnonzero(fixed)
+        self.low = np.flatnonzero(np.isfinite(bounds.lb) & ~fixed)
+        self.high = np.flatnonzero(np.isfinite(bounds.ub) & ~fixed)
+        A, b = problem.A, problem.b
+        if self.layout == "sparse":
+            parts = [sp.csr_array(np.array([f.q for f in affine]).reshape(-1, n)), sp.csr_array(G)]
+            parts += [sp.vstack([-cone.c[None, :], -sp.csr_array(cone.A)]) for cone in problem.cones]
+            linear_rows: Any = sp.csr_array(sp.vstack(parts))
+            A = sp.csr_array(A)
+            if self._fixed.size:
+                A = sp.csr_array(sp.vstack([A, sp.eye_array(n, format="csr")[self._fixed]]))
+                b = np.concatenate([b, bounds.lb[self._fixed]])
+            rows: Any = sp.csr_array(sp.vstack([self.curvature.rows(), linear_rows]))
+        else:
+            parts = [np.array([f.q for f in affine]).reshape(-1, n), dense(G)]
+            parts += [np.concatenate([-cone.c[None, :], -dense(cone.A)]) for cone in problem.cones]
+            linear_rows = np.concatenate(parts)
+            A = dense(A)
+            if self._fixed.size:
+                A = np.concatenate([A, np.eye(n)[self._fixed]])
+                b = np.concatenate([b, bounds.lb[self._fixed]])
+            rows = np.concatenate([self.curvature.rows(), linear_rows])
+
+        self.mq, self.ml = len(curved), len(linear) + remaining.size
+        self.cones = Cones(self.mq + self.ml, [cone.size for cone in problem.cones])
+        r = np.concatenate([[f.r for f in inequalities], [f.r for f in affine], -problem.h[remaining],
+                            *(np.concatenate([[-cone.d], -cone.b]) for cone in problem.cones)])
+        diagonal0, diagonals = self.curvature.diagonals()
         self.scaling: Scaling = equilibrate(
-            self.P.diagonal(axis1=1, axis2=2), self.curved_objective, self.q0, np.concatenate([q, linear_rows]), r,
-            A, b, problem.lb[self.low], self.low, problem.ub[self.high], self.high, passes)
+            diagonal0, diagonals, self.q0, rows, r, self.cones, A, b, bounds.lb[self.low], self.low,
+            bounds.ub[self.high], self.high, passes)
         scale = self.scaling
         self.c = scale.objective
         self.d = scale.rows[:self.mq]
-        self.q = q * self.d[:, None]
-        self.diagonals = self.P.diagonal(axis1=1, axis2=2)[int(self.curved_objective):] * self.d[:, None]
-        self.r = r * scale.rows
-        self.rows = np.concatenate([self.q, linear_rows * scale.rows[self.mq:, None]])
-        self.d_low, self.d_high = 1.0 / scale.columns[self.low], 1.0 / scale.columns[self.high]
-        # Constant terms of all rows: τ·constants + rows·x + s = 0 for the rows that are not curved.
-        self.constants = np.concatenate([self.r, problem.lb[self.low] * self.d_low,
-                                         -problem.ub[self.high] * self.d_high])
-        A, b = A * scale.equalities[:, None], b * scale.equalities
+        self.diagonals = scaled_rows(diagonals, self.d)
+        self.rows = scaled_rows(rows, scale.rows)
+        self.q = self.rows[:self.mq]
+        low_size, high_size = scale.columns[self.low], scale.columns[self.high]
+        if self.mq:  # as for the other rows, constants count where there are curved ones
+            low_size = np.maximum(low_size, np.abs(bounds.lb[self.low]))
+            high_size = np.maximum(high_size, np.abs(bounds.ub[self.high]))
+        self.d_low, self.d_high = 1.0 / low_size, 1.0 / high_size
+        self.constants = np.concatenate([r * scale.rows, bounds.lb[self.low] * self.d_low,
+                                         -bounds.ub[self.high] * self.d_high])
+        A, b = scaled_rows(A, scale.equalities), b * scale.equalities
         self._equalities = b.size
-        split = independent_rows(A, b)
         self.m = self.constants.size
+        self.degree = self.m - self.cones.total + self.cones.count
         self.contradiction: Multipliers | None = None
-        if split.contradiction is not None:
-            self.kept = np.arange(b.size)
-            self.contradiction = self.unscale(np.zeros(n), np.zeros(self.m), split.contradiction, 1.0 / self.c)
-        self.kept = split.kept
-        self.A, self.b = (A, b) if split.kept.size == b.size else (A[split.kept], b[split.kept])
+        self.kept = np.arange(b.size)
+        if b.size and self.layout != "sparse":
+            split = independent_rows(A, b)
+            if split.contradiction is not None:
+                self.contradiction = self.unscale(np.zeros(n), np.zeros(self.m), split.contradiction, 1.0 / self.c)
+            self.kept = split.kept
+        self.A, self.b = (A, b) if self.kept.size == b.size else (A[self.kept], b[self.kept])
         self.p = self.b.size
 
     def origin(self) -> Multipliers:
         """Zero everywhere, in the user's shapes: the point of an outcome that has none."""
         return self.unscale(np.zeros(self.n), np.zeros(self.m), np.zeros(self.p), 1.0)
 
-    def times(self, J: np.ndarray, v: np.ndarray) -> np.ndarray:
-        """All m rows times v: [J v; -d_low·v; d_high·v]. v may have several columns."""
-        low, high = v[self.low], v[self.high]
-        if v.ndim == 1:
-            return np.concatenate([J @ v, -self.d_low * low, self.d_high * high])
-        return np.concatenate([J @ v, -self.d_low[:, None] * low, self.d_high[:, None] * high])
+    def times(self, J: Any, v: np.ndarray) -> np.ndarray:
+        """All m rows times v: [J v; -d_low·v; d_high·v]."""
+        return np.concatenate([J @ v, -self.d_low * v[self.low], self.d_high * v[self.high]])
 
-    def transposed(self, J: np.ndarray, y: np.ndarray) -> np.ndarray:
+    def transposed(self, J: Any, y: np.ndarray) -> np.ndarray:
         """Σ yᵢ·rowᵢ over all m rows."""
         split = J.shape[0]
         out = J.T @ y[:split]
@@ -138,15 +166,17 @@ class Form:
     def unscale(self, x: np.ndarray, lam: np.ndarray, nu: np.ndarray, divisor: float) -> Multipliers:
         """The point (x, lam, nu)/divisor in the user's units and order."""
         rows = self.mq + self.ml
+        every_row = rows + self.cones.total
         out = np.zeros(self._m)
-        scaled = lam[:rows] * self.scaling.rows / (self.c * divisor)
+        scaled = lam[:every_row] * self.scaling.rows / (self.c * divisor)
         affine = self.mq + self._affine.size
         out[self._curved] = scaled[:self.mq]
         out[self._affine] = scaled[self.mq:affine]
-        out[self._quadratics + self._rows_of_G] = scaled[affine:]
+        out[self._quadratics + self._rows_of_G] = scaled[affine:rows]
+        cones = tuple(np.split(scaled[rows:], self.cones.heads[1:])) if self.cones.count else ()
         lam_lb, lam_ub = np.zeros(self.n), np.zeros(self.n)
-        middle = rows + self.low.size
-        lam_lb[self.low] = lam[rows:middle] * self.d_low / (self.c * divisor)
+        middle = every_row + self.low.size
+        lam_lb[self.low] = lam[every_row:middle] * self.d_low / (self.c * divisor)
         lam_ub[self.high] = lam[middle:] * self.d_high / (self.c * divisor)
         every = np.zeros(self._equalities)
         every[self.kept] = nu
@@ -155,29 +185,50 @@ class Form:
         # The multiplier of x_j = lb_j = ub_j goes to the bound that it pushes against.
         lam_lb[self._fixed] = np.maximum(-every[own:], 0.0)
         lam_ub[self._fixed] = np.maximum(every[own:], 0.0)
-        return Multipliers(x / divisor, out, every[:own], lam_lb, lam_ub)
+        self._bounds.give_back(lam_lb, lam_ub, out[self._quadratics:])
+        return Multipliers(x / divisor, out, every[:own], lam_lb, lam_ub, cones)
 
 
-def _refuse_what_does_not_fit(problem: QCQP) -> None:
-    """Dense storage of every P, twice n×n for the system, and the rows: refuse before memory runs out."""
+def scaled_rows(matrix: Any, factors: np.ndarray) -> Any:
+    """diag(factors)·matrix, dense or CSR."""
+    if sp.issparse(matrix):
+        out = matrix.copy()
+        out.data *= np.repeat(factors, np.diff(out.indptr))
+        return out
+    return matrix * factors[:, None]
+
+
+def choose_layout(problem: QCQP, curved: list[Quadratic]) -> str:
+    """How the data are kept: as full matrices, as factors, or sparse. Raises ProblemError if nothing fits in memory."""
     n = problem.n
-    curved = sum(f.P is not None for f in (problem.objective, *problem.inequalities))
-    needed = 8.0 * n * ((curved + 3.0) * n + 3.0 * (problem.m + problem.p))
-    try:
-        available = float(os.sysconf("SC_PAGE_SIZE")) * float(os.sysconf("SC_PHYS_PAGES"))
-    except (AttributeError, OSError, ValueError):  # not on every system
-        return
-    if needed > available:
+    quadratics = [f for f in (problem.objective, *curved) if f.P is not None]
+    rows = problem.h.size + problem.p + len(problem.inequalities) + sum(cone.size for cone in problem.cones)
+    if factored(problem.objective, curved):
+        return "factored"
+    if all(f.structure in ("sparse", "factored") for f in quadratics) and n + rows > SMALL:
+        entries = sum(f.P.nnz if f.structure == "sparse" else f.P.factor.shape[0] * n + n for f in quadratics)
+        entries += sum(np.count_nonzero(f.q) for f in curved)
+        entries += sum(np.count_nonzero(dense(M)) if not sp.issparse(M) else M.nnz
+                       for M in (problem.G, problem.A, *(cone.A for cone in problem.cones)))
+        if entries <= FULL * n * (n + rows) or _dense_bytes(problem, curved) > 0.5 * _memory():
+            return "sparse"
+    needed = _dense_bytes(problem, curved)
+    if needed > _memory():
         raise ProblemError(
-            f"the problem needs {needed / 2**30:.1f} GiB stored densely (n = {n}, {curved} matrices, "
-            f"{problem.m + problem.p} rows), and this machine has {available / 2**30:.1f} GiB. The "
-            "interior-point method works on dense matrices; reduce n, or eliminate variables.")
+            f"the problem needs {needed / 2**30:.1f} GiB stored densely (n = {n}, {len(quadratics)} matrices, "
+            f"{rows} rows), and this machine has {_memory() / 2**30:.1f} GiB. Give sparse matrices, or factors "
+            "through Quadratic.from_factor.")
+    return "dense"
 
 
-def _is_flat(f: Quadratic) -> bool:
-    """Whether f has no quadratic term, or one that is zero."""
-    if f.P is None:
-        return True
-    if isinstance(f.P, np.ndarray):
-        return not f.P.any()
-    return f.structure == "sparse" and f.P.count_nonzero() == 0
+def _dense_bytes(problem: QCQP, curved: list[Quadratic]) -> float:
+    """Every P, three more n×n for the system, and the rows."""
+    n = problem.n
+    return 8.0 * n * ((len(curved) + 4.0) * n + 3.0 * (problem.m + problem.p + sum(c.size for c in problem.cones)))
+
+
+def _memory() -> float:
+    try:
+        return float(os.sysconf("SC_PAGE_SIZE")) * float(os.sysconf("SC_PHYS_PAGES"))
+    except (AttributeError, OSError, ValueError):  # not on every system
+        return np.inf

@@ -15,10 +15,12 @@ from ..quadratic import Quadratic
 from ..solution import IterationRecord
 from .embedding import Newton, Point, Step
 from .equalities import minimise_on_subspace
+from .cones import NesterovTodd
 from .form import Form, Multipliers
-from .kkt_system import DenseCholesky, KKTSystem
+from .backends import choose_backend
+from .kkt_system import KKTSystem
 from .monitor import Monitor
-from .proofs import proofs
+from .proofs import certificate_of, proofs
 from .settings import Settings
 
 
@@ -52,15 +54,14 @@ def _run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord]
     form = Form(problem, settings.scaling_passes)
     if form.contradiction is not None:
         found = form.contradiction
-        contradiction = InfeasibilityCertificate(found.lam, found.nu, found.lam_lb, found.lam_ub)
+        contradiction = certificate_of(found)
         if contradiction.verify(problem):
             return Outcome("infeasible", form.origin(), form.origin(), contradiction, None, 0, "linear algebra")
     if form.m == 0:
         return _without_inequalities(problem, form, callback, start)
-    system: KKTSystem = DenseCholesky(form, settings)
+    system = choose_backend(form, settings)
     monitor = Monitor(problem, form)
-    J = form.rows.copy()
-    z = Point(np.zeros(form.n), np.ones(form.m), np.ones(form.m), np.zeros(form.p), 1.0, 1.0).evaluate(form, system)
+    z = _start(form, system).evaluate(form)
     # Residuals may lag behind complementarity by this much: θ ≤ lag·μ.
     lag = settings.largest_lag * max(z.theta, 1e-3) / z.mu
     best, best_error = z, np.inf
@@ -104,17 +105,17 @@ def _run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord]
             kind = "time_limit"
             break
 
-        newton = Newton(form, system, z, J)
+        newton = Newton(form, system, z)
         if not newton.ok:
             kind = "stalled"
             break
-        product = z.s * z.lam
-        affine = newton.solve(-z.r_d, -z.r_p, -z.r_e, -z.r_g, -product, -z.tau * z.kappa)
-        length = min(1.0, z.longest(affine))
+        nt = newton.scaling
+        affine = newton.solve(-z.r_d, -z.r_p, -z.r_e, -z.r_g, -z.s, -z.tau * z.kappa)
+        length = min(1.0, z.longest(affine, form))
         # Mehrotra's centring: the share of μ that would be left after the predictor, cubed. Unlike (1 - length)³ it
         # sees pairs that are both on their way to zero, which halve where others vanish.
         left = (float((z.s + length * affine.s) @ (z.lam + length * affine.lam))
-                + (z.tau + length * affine.tau) * (z.kappa + length * affine.kappa)) / ((form.m + 1) * z.mu)
+                + (z.tau + length * affine.tau) * (z.kappa + length * affine.kappa)) / ((form.degree + 1) * z.mu)
         sigma = min(1.0, max(left**3, settings.smallest_sigma))
         eta = 1.0 - sigma
         # Mehrotra's corrector: the second-order terms, of the products and of the quadratics, as the predictor
@@ -122,18 +123,17 @@ def _run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord]
         bend_d, bend_p, bend_g = newton.curvature(affine)
         share = length * length
         corrected = newton.solve(-eta * z.r_d - share * bend_d, -eta * z.r_p - share * bend_p, -eta * z.r_e,
-                                 -eta * z.r_g - share * bend_g,
-                                 sigma * z.mu - product - affine.s * affine.lam,
+                                 -eta * z.r_g - share * bend_g, nt.target(sigma * z.mu, affine.s, affine.lam),
                                  sigma * z.mu - z.tau * z.kappa - affine.tau * affine.kappa)
-        following, step = _search(form, system, settings, z, corrected, eta, lag)
+        following, step = _search(form, settings, z, corrected, eta, lag)
         if step < settings.poor_step:
             # The correction was made for a long step, and need not lead downhill over a short one. Newton's own
             # direction, well centred, does.
             sigma = max(sigma, settings.safe_sigma)
             eta = 1.0 - sigma
-            plain = newton.solve(-eta * z.r_d, -eta * z.r_p, -eta * z.r_e, -eta * z.r_g, sigma * z.mu - product,
+            plain = newton.solve(-eta * z.r_d, -eta * z.r_p, -eta * z.r_e, -eta * z.r_g, nt.target(sigma * z.mu),
                                  sigma * z.mu - z.tau * z.kappa)
-            second, other_step = _search(form, system, settings, z, plain, eta, lag)
+            second, other_step = _search(form, settings, z, plain, eta, lag)
             if other_step > step:
                 following, step = second, other_step
         if following is None:
@@ -147,8 +147,7 @@ def _run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord]
         size = max(z.tau, z.kappa)
         if not 1e-3 < size < 1e3:
             # The embedding is homogeneous: any multiple of a point is as good. Keep the numbers near 1.
-            z = Point(z.x / size, z.s / size, z.lam / size, z.nu / size, z.tau / size,
-                      z.kappa / size).evaluate(form, system)
+            z = z.times(1.0 / size).evaluate(form)
             lag *= size
     if kind in ("stalled", "iteration_limit") and proof is None and direction is None:
         proof, direction = proofs(problem, form, z, last=True)
@@ -158,16 +157,46 @@ def _run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord]
     return Outcome(kind, point, other, proof, direction, nit, system.name, residuals)
 
 
-def _search(form: Form, system: KKTSystem, settings: Settings, z: Point, d: Step, eta: float,
-            lag: float) -> tuple[Point | None, float]:
+def _start(form: Form, system: KKTSystem) -> Point:
+    """The point to start from: x = 0 and s = λ = e with curved rows, else the least-squares one of Mehrotra (1992).
+
+        minimise f₀(x) + ½‖s‖²  s.t.  rows·x + constants + s = 0,  Ax = b      (f₀ = 0 for x and s if P₀ = 0)
+
+    s and λ are moved along e until they are inside their cones.
+    """
+    e = form.cones.identity(form.m)
+    z = Point(np.zeros(form.n), e, e.copy(), np.zeros(form.p), 1.0, 1.0)
+    if form.mq or not system.factor(form.c, np.zeros(0), NesterovTodd(form.cones, e, e)):
+        return z
+    slope = -form.c * form.q0
+    x, lam, nu = system.solve(slope if form.curved_objective else np.zeros(form.n), -form.constants, form.b)
+    s = -lam
+    if not form.curved_objective:
+        _, lam, nu = system.solve(slope, np.zeros(form.m), np.zeros(form.p))
+    if not all(np.isfinite(v).all() for v in (x, s, lam, nu)):
+        return z
+    return Point(x, _inside(form, s, e), _inside(form, lam, e), nu, 1.0, 1.0)
+
+
+def _inside(form: Form, v: np.ndarray, e: np.ndarray) -> np.ndarray:
+    """v + α·e with the smallest α ≥ 0 for which it is at least 1 from the boundary."""
+    smallest = v.copy()
+    cones = form.cones
+    if cones.count:
+        smallest[cones.part] = cones.spread(v[cones.part][cones.heads] - cones.tail_norm(v[cones.part]))
+    return v + max(1.0 - float(smallest.min(initial=1.0)), 0.0) * e
+
+
+def _search(form: Form, settings: Settings, z: Point, d: Step, eta: float, lag: float)\
+        -> tuple[Point | None, float]:
     """The first point along d whose residuals θ are low enough, and its step; None and 0 if there is none.
 
     Residuals are low enough if they have fallen by a tenth of what the step promised, or do not lag behind μ.
     """
-    step = min(1.0, settings.step_fraction * z.longest(d))
+    step = min(1.0, settings.step_fraction * z.longest(d, form))
     while step > settings.shortest_step:  # False for NaN too
         fall = 1.0 - step * eta
-        trial = z.moved(step, d).evaluate(form, system, fall * z.r_p, fall * z.r_g)
+        trial = z.moved(step, d).evaluate(form, fall * z.r_p, fall * z.r_g)
         if trial.theta <= max(lag * trial.mu, (1.0 - 0.1 * step * eta) * z.theta):
             return trial, step
         step *= 0.7

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..duality import ATTAINABLE, KKTResiduals, coefficient_size, kkt_residuals, row_floor
+from ..duality import ATTAINABLE, KKTResiduals, coefficient_size, kkt_residuals, row_floor, row_largest
 from ..problem import QCQP
 from ..solution import IterationRecord
 from .embedding import Point
@@ -23,17 +23,17 @@ class Monitor:
         self._problem, self._form = problem, form
         self._constant = problem.objective.r
         self._absolute_q0 = np.abs(form.q0)
-        self._absolute_A = np.abs(form.A)
+        self._absolute_A = abs(form.A)
         self._unit = min(1.0, coefficient_size(problem.objective))
         # As in kkt_residuals: a row or bound without a constant is measured against at most 1 unit of itself.
-        rows = form.mq + form.ml
-        largest = np.abs(form.rows).max(axis=1, initial=0.0)
-        largest[:form.mq] = np.maximum(largest[:form.mq], form.diagonals.max(axis=1, initial=0.0))
+        rows = form.rows.shape[0]
+        largest = row_largest(form.rows)
+        largest[:form.mq] = np.maximum(largest[:form.mq], row_largest(form.diagonals))
         scales = form.scaling.rows
         row_floors = scales * row_floor(form.constants[:rows] / scales, largest / scales)
         scales = form.scaling.equalities[form.kept]
-        self._equality_floor = scales * row_floor(form.b / scales, self._absolute_A.max(axis=1, initial=0.0) / scales)
-        limits = np.concatenate([problem.lb[form.low], problem.ub[form.high]])
+        self._equality_floor = scales * row_floor(form.b / scales, row_largest(form.A) / scales)
+        limits = np.concatenate([form.lb[form.low], form.ub[form.high]])
         bounds = np.concatenate([form.d_low, form.d_high]) * row_floor(limits, 1.0)
         self._floor = np.concatenate([row_floors, bounds])
         # Without an objective every feasible point is optimal with multipliers zero.
@@ -44,6 +44,9 @@ class Monitor:
         form, tau = self._form, z.tau
         value = (0.5 * z.xPx / tau + z.q0_x) / tau
         sizes = np.maximum(z.sizes, self._floor * tau)
+        if form.cones.count:
+            part = form.cones.part
+            sizes[part] = form.cones.spread(form.cones.largest(sizes[part]))
         primal = _share(z.r_p, sizes)
         if form.p:
             size = np.maximum(self._absolute_A @ np.abs(z.x) + np.abs(form.b) * tau, self._equality_floor * tau)
@@ -68,4 +71,4 @@ class Monitor:
     def exact(self, z: Point) -> KKTResiduals:
         """The residuals on the data as given."""
         point = self.unscaled(z)
-        return kkt_residuals(self._problem, point.x, point.lam, point.nu, point.lam_lb, point.lam_ub)
+        return kkt_residuals(self._problem, point.x, point.lam, point.nu, point.lam_lb, point.lam_ub, point.lam_cones)

@@ -22,13 +22,18 @@ def proofs(problem: QCQP, form: Form, z: Point, *, last: bool = False
     return proof, None if proof is not None else _ray(problem, form, z, last)
 
 
+def certificate_of(point: Multipliers) -> InfeasibilityCertificate:
+    """The multipliers of a point as a certificate, not yet verified."""
+    return InfeasibilityCertificate(point.lam, point.nu, point.lam_lb, point.lam_ub, point.lam_cones)
+
+
 def _infeasibility(problem: QCQP, form: Form, z: Point) -> InfeasibilityCertificate | None:
     """The multipliers as a certificate of margin about 1, if it verifies on the user's data."""
     if z.offer <= 0:
         return None
     point = form.unscale(z.x, z.lam, z.nu, z.offer / form.c)
     for candidate in (point, _cleaned(problem, form, z, point)):
-        proof = InfeasibilityCertificate(candidate.lam, candidate.nu, candidate.lam_lb, candidate.lam_ub)
+        proof = certificate_of(candidate)
         if proof.verify(problem):
             return proof
     return None
@@ -42,7 +47,7 @@ def _cleaned(problem: QCQP, form: Form, z: Point, point: Multipliers) -> Multipl
     nu = point.nu
     if problem.p:
         nu = nu - lstsq(dense(problem.A).T, left, check_finite=False)[0]
-    return Multipliers(point.x, point.lam, nu, point.lam_lb + more_lb, point.lam_ub + more_ub)
+    return Multipliers(point.x, point.lam, nu, point.lam_lb + more_lb, point.lam_ub + more_ub, point.lam_cones)
 
 
 def _ray(problem: QCQP, form: Form, z: Point, last: bool) -> np.ndarray | None:
@@ -75,11 +80,13 @@ def _flattened(form: Form, d: np.ndarray, *, every_row: bool = False) -> np.ndar
     One eigendecomposition, of Σ Pᵢ/tr(Pᵢ) + the Gram matrix of those rows.
     """
     n = form.n
+    if form.layout == "sparse":
+        return None  # an n×n eigenvalue problem would cost more than the whole solve
     total = np.zeros((n, n))
-    for P in form.P:
-        trace = float(np.trace(P))
-        if trace > 0:
-            total += P / trace
+    diagonal0, diagonals = form.curvature.diagonals()
+    traces = np.concatenate(([diagonal0.sum()], diagonals.sum(axis=1)))
+    weights = np.where(traces > 0, 1.0 / np.where(traces > 0, traces, 1.0), 0.0)
+    form.curvature.weighted(weights[0], weights[1:], total)  # type: ignore[attr-defined]
     near = np.inf if every_row else 1e-3
     linear = form.rows[form.mq:]
     kept = linear[np.abs(linear @ d) <= near * (np.abs(linear) @ np.abs(d))]

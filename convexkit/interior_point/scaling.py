@@ -7,8 +7,12 @@ what a "large" row is depends on the units of x, and they scale the bounds, whic
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
+
+from .cones import Cones
 
 # Scales stay within these limits, so that a row of nearly zeros is not blown up to a constraint.
 SMALLEST, LARGEST = 1e-8, 1e8
@@ -29,67 +33,105 @@ def _safe(size: np.ndarray) -> np.ndarray:
     return np.where(size > 0, size, 1.0)
 
 
-def equilibrate(P_diagonals: np.ndarray, curved_objective: bool, q0: np.ndarray, q: np.ndarray, r: np.ndarray,
-                A: np.ndarray, b: np.ndarray, lb: np.ndarray, low: np.ndarray, ub: np.ndarray, high: np.ndarray,
+class _Entries:
+    """|M| for a dense or CSR matrix, with the largest entries of rows and columns of diag(d)·|M|·diag(E)."""
+
+    def __init__(self, matrix: Any):
+        self.shape = matrix.shape
+        self._dense = None if sp.issparse(matrix) else np.abs(matrix)
+        if self._dense is not None:
+            return
+        matrix = sp.csr_array(matrix)
+        keep = matrix.data != 0
+        rows = np.repeat(np.arange(self.shape[0]), np.diff(matrix.indptr))
+        self._row, self._column, self._data = rows[keep], matrix.indices[keep], np.abs(matrix.data[keep])
+        self._used_rows, self._row_starts = np.unique(self._row, return_index=True)
+        self._order = np.argsort(self._column, kind="stable")
+        self._used_columns, self._column_starts = np.unique(self._column[self._order], return_index=True)
+
+    def scaled(self, d: np.ndarray, E: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Largest entry of each row, and of each column."""
+        if self._dense is not None:
+            scaled = self._dense * E
+            rows = scaled.max(axis=1, initial=0.0) * d
+            scaled *= d[:, None]
+            return rows, scaled.max(axis=0, initial=0.0)
+        rows, columns = np.zeros(self.shape[0]), np.zeros(self.shape[1])
+        if self._data.size:
+            values = self._data * d[self._row] * E[self._column]
+            rows[self._used_rows] = np.maximum.reduceat(values, self._row_starts)
+            columns[self._used_columns] = np.maximum.reduceat(values[self._order], self._column_starts)
+        return rows, columns
+
+    def rows(self, E: np.ndarray) -> np.ndarray:
+        """Largest entry of each row of |M|·diag(E)."""
+        if self._dense is not None:
+            return (self._dense * E).max(axis=1, initial=0.0)
+        return self.scaled(np.ones(self.shape[0]), E)[0]
+
+
+def equilibrate(diagonal0: np.ndarray, diagonals: Any, q0: np.ndarray, rows: Any, r: np.ndarray, cones: Cones,
+                A: Any, b: np.ndarray, lb: np.ndarray, low: np.ndarray, ub: np.ndarray, high: np.ndarray,
                 passes: int) -> Scaling:
     """Ruiz's simultaneous row and column scaling, with each quadratic represented by the diagonal of its P.
 
-    For P ⪰ 0 no entry exceeds √(PᵢᵢPⱼⱼ), so diagonals suffice, and a pass costs O(mn) instead of O(mn²).
+    For P ⪰ 0 no entry exceeds √(PᵢᵢPⱼⱼ), so diagonals suffice, and a pass costs O(mn) instead of O(mn²). The leading
+    rows are those of `diagonals`; the rows of a cone share one scale, or it would no longer be a cone.
     """
     n = q0.size
-    absolute_q, absolute_A, absolute_q0 = np.abs(q), np.abs(A), np.abs(q0)
-    first = int(curved_objective)
-    D = np.abs(P_diagonals[first:])  # of the curved inequalities
-    D0 = np.abs(P_diagonals[0]) if curved_objective else np.zeros(n)
+    Q, D, equalities = _Entries(rows), _Entries(diagonals), _Entries(A)
     curved = D.shape[0]
-    # Rows and objective start at size one, so that the result does not depend on the units they came in.
-    row = np.maximum(absolute_q.max(axis=1, initial=0.0), np.abs(r))
-    if curved:
-        row[:curved] = np.maximum(row[:curved], D.max(axis=1))
-    size = max(float(absolute_q0.max(initial=0.0)), float(D0.max(initial=0.0)))
-    E, d, c = np.ones(n), 1.0 / _safe(row), 1.0 / size if size > 0 else 1.0
-    dA = 1.0 / _safe(np.maximum(absolute_A.max(axis=1, initial=0.0), np.abs(b)))
-    for _ in range(passes):
-        linear = absolute_q * d[:, None] * E
-        row = linear.max(axis=1, initial=0.0)
-        column = linear.max(axis=0, initial=0.0)
+    absolute_q0, D0 = np.abs(q0), np.abs(diagonal0)
+    absolute_r, absolute_b = (np.abs(r), np.abs(b)) if curved else (np.zeros(r.size), np.zeros(b.size))
+
+    def together(row: np.ndarray) -> np.ndarray:
+        if cones.count:
+            row[cones.part] = cones.spread(cones.largest(row[cones.part]))
+        return row
+
+    def objective_scale(E: np.ndarray) -> float:
+        size = max(float((absolute_q0 * E).max(initial=0.0)), float((D0 * E * E).max(initial=0.0)))
+        return 1.0 / size if size > 0 else 1.0
+
+    def row_sizes(E: np.ndarray) -> np.ndarray:
+        row = np.maximum(Q.rows(E), absolute_r)
         if curved:
-            quadratic = D * d[:curved, None] * (E * E)
-            row[:curved] = np.maximum(row[:curved], quadratic.max(axis=1))
-            column = np.maximum(column, quadratic.max(axis=0))
-        # A constant term counts for its row, so that rᵢ = 1e6 does not start 1e6 from feasible.
-        row = np.maximum(row, np.abs(r) * d)
-        equality = absolute_A * dA[:, None] * E
-        column = np.maximum(column, equality.max(axis=0, initial=0.0))
-        equality_row = np.maximum(equality.max(axis=1, initial=0.0), np.abs(b) * dA)
-        column = np.maximum(column, c * D0 * E * E)
+            row[:curved] = np.maximum(row[:curved], D.rows(E * E))
+        return together(row)
+
+    def equality_sizes(E: np.ndarray) -> np.ndarray:
+        return np.maximum(equalities.rows(E), absolute_b)
+
+    # Rows and objective start at size one, so that the result does not depend on the units they came in.
+    E = np.ones(n)
+    d, dA, c = 1.0 / _safe(row_sizes(E)), 1.0 / _safe(equality_sizes(E)), objective_scale(E)
+    for _ in range(passes):
+        row, column = Q.scaled(d, E)
+        if curved:
+            quadratic, quadratic_column = D.scaled(d[:curved], E * E)
+            row[:curved] = np.maximum(row[:curved], quadratic)
+            column = np.maximum(column, quadratic_column)
+        row = together(np.maximum(row, absolute_r * d))
+        equality_row, equality_column = equalities.scaled(dA, E)
+        column = np.maximum(np.maximum(column, equality_column), c * D0 * E * E)
         d = d / np.sqrt(_safe(row))
-        dA = dA / np.sqrt(_safe(equality_row))
+        dA = dA / np.sqrt(_safe(np.maximum(equality_row, absolute_b * dA)))
         E = E / np.sqrt(_safe(column))
-        size = max(float((absolute_q0 * E).max(initial=0.0)), float((D0 * E * E).max(initial=0.0)))
-        c = 1.0 / size if size > 0 else 1.0
-    # Curved rows leave one factor for all variables open, which trades their P's against their constants. Choose it so
-    # that solutions have size one: the distance at which a row's terms reach its constant, averaged over all rows.
-    # (Linear problems do better without: their rows say nothing about the size of x that E does not know.)
-    linear = (absolute_q * E).max(axis=1, initial=0.0)
-    quadratic = np.zeros(linear.size)
+        c = objective_scale(E)
     if curved:
-        quadratic[:curved] = (D * (E * E)).max(axis=1)
-    # The positive root of quadratic·t² + linear·t = |r|, without cancellation.
-    root = linear + np.sqrt(linear * linear + 4.0 * quadratic * np.abs(r))
-    distances = np.concatenate([
-        2.0 * np.abs(r) / _safe(root), np.abs(b) / _safe((absolute_A * E).max(axis=1, initial=0.0)),
-        np.abs(lb) / E[low], np.abs(ub) / E[high]])
-    distances = distances[distances > 0]
-    if curved and distances.size:
-        E = E * np.exp(np.log(distances).mean())
-        size = max(float((absolute_q0 * E).max(initial=0.0)), float((D0 * E * E).max(initial=0.0)))
-        c = 1.0 / size if size > 0 else 1.0
+        # One factor for all variables is still open, which trades the P's against the constants. Choose it so that
+        # solutions have size one: the distance at which a row's terms reach its constant, averaged over all rows.
+        linear = Q.rows(E)
+        quadratic = np.zeros(linear.size)
+        quadratic[:curved] = D.rows(E * E)
+        # The positive root of quadratic·t² + linear·t = |r|, without cancellation.
+        root = linear + np.sqrt(linear * linear + 4.0 * quadratic * absolute_r)
+        distances = np.concatenate([2.0 * absolute_r / _safe(root), absolute_b / _safe(equalities.rows(E)),
+                                    np.abs(lb) / E[low], np.abs(ub) / E[high]])
+        distances = distances[distances > 0]
+        if distances.size:
+            E = E * np.exp(np.log(distances).mean())
+            c = objective_scale(E)
     # Finish with one exact pass over the rows.
-    row = (absolute_q * E).max(axis=1, initial=0.0)
-    if curved:
-        row[:curved] = np.maximum(row[:curved], (D * (E * E)).max(axis=1))
-    row = np.maximum(row, np.abs(r))
-    equality_row = np.maximum((absolute_A * E).max(axis=1, initial=0.0), np.abs(b))
-    return Scaling(1.0 / _safe(row), 1.0 / _safe(equality_row), np.clip(E, SMALLEST, LARGEST),
+    return Scaling(1.0 / _safe(row_sizes(E)), 1.0 / _safe(equality_sizes(E)), np.clip(E, SMALLEST, LARGEST),
                    float(np.clip(c, SMALLEST, LARGEST)))

@@ -24,7 +24,7 @@ def shape_key(problem: QCQP) -> Hashable | None:
     data, more than 64 variables, fixed variables and rows of zeros are left to `run`. A few microseconds.
     """
     n = problem.n
-    if n > LARGEST_N or not (isinstance(problem.G, np.ndarray) and isinstance(problem.A, np.ndarray)):
+    if n > LARGEST_N or problem.cones or not (isinstance(problem.G, np.ndarray) and isinstance(problem.A, np.ndarray)):
         return None
     curved: list[bool] = []
     for f in (problem.objective, *problem.inequalities):

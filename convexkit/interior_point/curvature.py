@@ -1,0 +1,244 @@
+"""The P's of a problem, kept as they are structured, and what the iteration asks of all of them at once.
+
+Each stack holds the objective's P₀ and those of the curved inequalities, unscaled. `products` gives P₀x and all Pᵢx in
+a layout of the stack's own, which the other methods take:
+
+    along(Px, v)          (Pᵢx)ᵀv of each inequality
+    combine(y, Px)        Σ yᵢ·Pᵢx
+    gradients(t, d, Px, J)  writes dᵢ(t·Pᵢx + qᵢ) into the curved rows of J
+
+None loops over the inequalities in Python.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import scipy.sparse as sp
+
+from ..quadratic import FactoredMatrix, Quadratic
+from ..validation import dense
+
+
+class Curvature(Protocol):
+    """What every stack of P's can do; `count` inequalities, `objective` if P₀ is there."""
+
+    count: int
+    objective: bool
+
+    def products(self, x: np.ndarray) -> tuple[np.ndarray, Any]: ...
+    def along(self, Px: Any, v: np.ndarray) -> np.ndarray: ...
+    def combine(self, y: np.ndarray, Px: Any) -> np.ndarray: ...
+    def rows(self) -> Any: ...
+    def gradients(self, t: float, d: np.ndarray, Px: Any, J: Any) -> None: ...
+    def diagonals(self) -> tuple[np.ndarray, Any]: ...
+
+
+class _DenseRows:
+    """Curved rows as a dense (count, n) array: what DenseStack and FactorStack share."""
+
+    q: np.ndarray
+    count: int
+
+    def along(self, Px: np.ndarray, v: np.ndarray) -> np.ndarray:
+        return Px @ v
+
+    def combine(self, y: np.ndarray, Px: np.ndarray) -> np.ndarray:
+        return y @ Px
+
+    def rows(self) -> np.ndarray:
+        return self.q
+
+    def gradients(self, t: float, d: np.ndarray, Px: np.ndarray, J: np.ndarray) -> None:
+        rows = J[:self.count]
+        np.multiply(Px, t, out=rows)
+        rows += self.q
+        rows *= d[:, None]
+
+
+class DenseStack(_DenseRows):
+    """Full matrices, one after the other in one array: a product with all is one matrix-vector product."""
+
+    def __init__(self, objective: Quadratic, inequalities: Sequence[Quadratic], n: int):
+        self.objective = not is_flat(objective)
+        self.count = len(inequalities)
+        curved = ([objective] if self.objective else []) + list(inequalities)
+        self.P = np.empty((len(curved), n, n))
+        for k, f in enumerate(curved):
+            self.P[k] = f.hessian()
+        self.q = np.array([f.q for f in inequalities], dtype=np.float64).reshape(-1, n)
+        self._tall = self.P.reshape(len(curved) * n, n)
+        self._flat = self.P.reshape(len(curved), n * n)
+        self._zero = np.zeros(n)
+
+    def products(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        every = (self._tall @ x).reshape(-1, x.size)
+        return (every[0], every[1:]) if self.objective else (self._zero, every)
+
+    def diagonals(self) -> tuple[np.ndarray, np.ndarray]:
+        every = self.P.diagonal(axis1=1, axis2=2)
+        return (every[0], every[1:]) if self.objective else (self._zero, every)
+
+    def weighted(self, c: float, weights: np.ndarray, K: np.ndarray) -> None:
+        """K = c·P₀ + Σ weightsᵢ·Pᵢ, in one pass over the stack."""
+        every = np.concatenate(([c], weights)) if self.objective else weights
+        if every.size:
+            np.dot(every, self._flat, out=K.reshape(-1))
+        else:
+            K.fill(0.0)
+
+
+class FactorStack(_DenseRows):
+    """Pᵢ = FᵢᵀFᵢ + diag(Dᵢ), the factors padded with zero rows to one rank; P₀ the same, or a full matrix."""
+
+    def __init__(self, objective: Quadratic, inequalities: Sequence[Quadratic], n: int):
+        self.objective = not is_flat(objective)
+        self.count = len(inequalities)
+        self.q = np.array([f.q for f in inequalities], dtype=np.float64).reshape(-1, n)
+        parts = [_factor_and_diagonal(f, n) for f in inequalities]
+        rank = max((F.shape[0] for F, _ in parts), default=0)
+        self.F = np.zeros((self.count, rank, n))
+        self.D = np.zeros((self.count, n))
+        for i, (F, diagonal) in enumerate(parts):
+            self.F[i, :F.shape[0]] = F
+            self.D[i] = diagonal
+        self.has_diagonals = bool(self.D.any())
+        self.tall = self.F.reshape(self.count * rank, n)
+        self.rank = rank
+        self.F0, self.D0, self.P0 = np.zeros((0, n)), np.zeros(n), None
+        if self.objective:
+            if _is_factored(objective):
+                self.F0, self.D0 = _factor_and_diagonal(objective, n)
+            else:
+                self.P0 = objective.hessian()
+
+    def products(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        if self.P0 is not None:
+            P0x = self.P0 @ x
+        else:
+            P0x = self.F0.T @ (self.F0 @ x) + self.D0 * x
+        inner = (self.tall @ x).reshape(self.count, 1, self.rank)
+        Px = np.matmul(inner, self.F)[:, 0]
+        if self.has_diagonals:
+            Px += self.D * x
+        return P0x, Px
+
+    def diagonals(self) -> tuple[np.ndarray, np.ndarray]:
+        first = self.P0.diagonal() if self.P0 is not None else np.einsum("ij,ij->j", self.F0, self.F0) + self.D0
+        return first, np.einsum("irj,irj->ij", self.F, self.F) + self.D
+
+    def weighted(self, c: float, weights: np.ndarray, K: np.ndarray) -> None:
+        """K = c·P₀ + Σ weightsᵢ·Pᵢ: one matrix product with all factors stacked."""
+        if self.P0 is not None:
+            np.multiply(self.P0, c, out=K)
+        else:
+            np.dot(self.F0.T, c * self.F0, out=K)
+        if self.tall.shape[0]:
+            scaled = self.tall * np.sqrt(np.repeat(weights, self.rank))[:, None]
+            K += scaled.T @ scaled
+        np.einsum("ii->i", K)[:] += c * self.D0 + weights @ self.D
+
+
+class SparseStack:
+    """Sparse P's. The curved rows of J are one CSR matrix of fixed pattern, and Px is its array of entries.
+
+    An entry (i, a) of that pattern has a row of `tall`, row a of Pᵢ: all Pᵢx are one sparse product.
+    """
+
+    def __init__(self, objective: Quadratic, inequalities: Sequence[Quadratic], n: int):
+        self.objective = not is_flat(objective)
+        self.count = count = len(inequalities)
+        self.n = n
+        self.P0 = sp.csr_array(objective.P if sp.issparse(objective.P) else _sparse(objective)) if self.objective \
+            else sp.csr_array((n, n))
+        matrices = [sp.coo_array(_sparse(f)) for f in inequalities]
+        sizes = np.array([P.nnz for P in matrices], dtype=np.intp)
+        owner = np.repeat(np.arange(count), sizes)
+        # Every entry of every P: owner i, row a, column b, value.
+        self.a, self.b, self.entries = (np.concatenate([part(P) for P in matrices] + [np.zeros(0, kind)])
+                                        for part, kind in ((lambda P: P.row, np.intp),
+                                                           (lambda P: P.col, np.intp),
+                                                           (lambda P: P.data, np.float64)))
+        self.owner = owner
+        q = [np.flatnonzero(f.q) for f in inequalities]
+        q_owner = np.repeat(np.arange(count), [v.size for v in q])
+        q_column = np.concatenate([*q, np.zeros(0, np.intp)])
+        keys = np.unique(np.concatenate([owner * n + self.a, q_owner * n + q_column]))
+        self.row, self.column = keys // max(n, 1), keys % max(n, 1)
+        self.indptr = np.searchsorted(self.row, np.arange(count + 1))
+        where = np.searchsorted(keys, owner * n + self.a)
+        self.tall = sp.csr_array((self.entries, (where, self.b)), shape=(keys.size, n))
+        self.q = np.zeros(keys.size)
+        self.q[np.searchsorted(keys, q_owner * n + q_column)] = np.concatenate(
+            [np.asarray(f.q)[j] for f, j in zip(inequalities, q, strict=True)] + [np.zeros(0)])
+        self._pattern = sp.csr_array((np.ones(keys.size), self.column, self.indptr), shape=(count, n))
+
+    def products(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return self.P0 @ x, self.tall @ x
+
+    def along(self, Px: np.ndarray, v: np.ndarray) -> np.ndarray:
+        self._pattern.data = Px
+        return self._pattern @ v
+
+    def combine(self, y: np.ndarray, Px: np.ndarray) -> np.ndarray:
+        return np.bincount(self.column, weights=y[self.row] * Px, minlength=self.n)
+
+    def rows(self) -> Any:
+        return sp.csr_array((self.q, self.column, self.indptr), shape=(self.count, self.n))
+
+    def gradients(self, t: float, d: np.ndarray, Px: np.ndarray, J: Any) -> None:
+        J.data[:self.q.size] = d[self.row] * (t * Px + self.q)
+
+    def diagonals(self) -> tuple[np.ndarray, Any]:
+        on = self.a == self.b
+        return self.P0.diagonal(), sp.csr_array((self.entries[on], (self.owner[on], self.a[on])),
+                                                shape=(self.count, self.n))
+
+
+def _sparse(f: Quadratic) -> Any:
+    """P as a sparse array; a factor F is multiplied out as FᵀF."""
+    if sp.issparse(f.P):
+        return f.P
+    if isinstance(f.P, FactoredMatrix):
+        F = sp.csr_array(f.P.factor)
+        return F.T @ F + sp.diags_array(f.P.diag)
+    return sp.csr_array(f.hessian())
+
+
+def _is_factored(f: Quadratic) -> bool:
+    """Whether P is known as FᵀF + diag(d), a diagonal matrix and an absent one included."""
+    return f.P is None or isinstance(f.P, FactoredMatrix) or (sp.issparse(f.P) and is_diagonal(f.P))
+
+
+def is_diagonal(P: Any) -> bool:
+    """Whether a sparse matrix has no entry off its diagonal."""
+    coo = P.tocoo()
+    return bool((coo.row == coo.col).all())
+
+
+def _factor_and_diagonal(f: Quadratic, n: int) -> tuple[np.ndarray, np.ndarray]:
+    if isinstance(f.P, FactoredMatrix):
+        return dense(f.P.factor), f.P.diag
+    return np.zeros((0, n)), np.zeros(n) if f.P is None else f.P.diagonal()
+
+
+def is_flat(f: Quadratic) -> bool:
+    """Whether f has no quadratic term, or one that is zero."""
+    if f.P is None:
+        return True
+    if isinstance(f.P, np.ndarray):
+        return not f.P.any()
+    return f.structure == "sparse" and f.P.count_nonzero() == 0
+
+
+def factored(objective: Quadratic, inequalities: Sequence[Quadratic]) -> bool:
+    """Whether a FactorStack is the smaller one: every inequality has a factor, of a rank well below n."""
+    n = objective.n
+    if not any(isinstance(f.P, FactoredMatrix) for f in (objective, *inequalities)):
+        return False
+    if not all(_is_factored(f) for f in inequalities) or objective.structure == "operator":
+        return False
+    ranks = [f.P.factor.shape[0] if isinstance(f.P, FactoredMatrix) else 0 for f in (objective, *inequalities)]
+    return max(ranks) <= n // 2 and len(inequalities) * max(ranks[1:], default=0) <= 4 * sum(ranks)

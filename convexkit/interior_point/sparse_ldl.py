@@ -1,0 +1,231 @@
+"""The sparse backend: one quasi-definite matrix over variables, rows and equalities, factored without pivoting.
+
+    [ H     Jᵀ    Aᵀ ] [ dx ]
+    [ J    -W²    0  ] [ dλ ]
+    [ A     0     0  ] [ dν ]
+
+Every symmetric permutation of a quasi-definite matrix has an LDLᵀ factorization (Vanderbei, SIAM J. Optim. 5, 1995), so
+the order is chosen once, for little fill. A small multiple of ±1 on the diagonal makes the matrix quasi-definite where
+H or A are rank-deficient; refinement takes its effect out of the solution.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from scipy.sparse.linalg import splu
+
+from .cones import NesterovTodd
+from .curvature import SparseStack
+from .form import Form
+from .kkt_system import KKTSystem, add_bounds
+from .settings import Settings
+
+# Cones up to this size enter W² as dense blocks; larger ones as a diagonal with two more rows and columns.
+LARGEST_BLOCK = 6
+REFINEMENTS = 10
+# What is added to the diagonal of the scaled matrix, with the sign that makes it quasi-definite. Where the matrix is
+# nearly singular, the factors without pivoting are useless all the same: if refinement stops above POOR, it is factored
+# again with threshold pivoting, which needs hardly any regularization, but takes two to ten times as long.
+REGULARIZATION, POOR = 1e-10, 1e-9
+PIVOTED, PIVOT_THRESHOLD = 1e-14, 0.1
+
+
+class SparseLDL(KKTSystem):
+    """SuperLU in symmetric mode with a fixed order; the pattern and where each number goes are found once."""
+
+    name = "sparse LDL"
+
+    def __init__(self, form: Form, settings: Settings):
+        super().__init__(form, settings)
+        stack = form.curvature
+        assert isinstance(stack, SparseStack)
+        n, rows, p = form.n, form.rows.shape[0], form.p
+        cones = form.cones
+        large = cones.sizes > LARGEST_BLOCK
+        extra = 2 * int(large.sum())
+        self._size = size = n + rows + extra + p
+        J = form.rows
+        J_row = np.repeat(np.arange(rows), np.diff(J.indptr))
+        A_row = np.repeat(np.arange(p), np.diff(form.A.indptr))
+
+        # H, as a linear function of (c, weights), over the union of the patterns and the diagonal.
+        first = sp.coo_array(stack.P0)
+        diagonal = np.arange(n)
+        keys = np.concatenate([first.row.astype(np.int64) * n + first.col, stack.a.astype(np.int64) * n + stack.b,
+                               diagonal.astype(np.int64) * n + diagonal])
+        pattern, slot = np.unique(keys, return_inverse=True)
+        values = np.concatenate([first.data, stack.entries, np.zeros(n)])
+        source = np.concatenate([np.zeros(first.nnz, np.intp), 1 + stack.owner, np.zeros(n, np.intp)])
+        self._H_map = sp.csr_array((values, (slot, source)), shape=(pattern.size, 1 + form.mq))
+        self._H_diagonal = np.searchsorted(pattern, diagonal.astype(np.int64) * n + diagonal)
+
+        # W²: the diagonal of all rows, pairs within small cones, borders of large ones.
+        start = cones.part.start
+        small = np.flatnonzero(~large)
+        pairs = [np.indices((k, k)).reshape(2, -1) + h for k, h in zip(cones.sizes[small], cones.heads[small],
+                                                                     strict=True)]
+        both = np.concatenate(pairs, axis=1) if pairs else np.zeros((2, 0), np.intp)
+        both = both[:, both[0] != both[1]]
+        self._pair_i, self._pair_j = both
+        self._large = np.flatnonzero(large)
+        inside = np.flatnonzero(cones.spread(large)) if cones.count else np.zeros(0, np.intp)
+        self._inside = inside
+        number = np.searchsorted(self._large, cones.spread(np.arange(cones.count))[inside]) if inside.size else inside
+        self._number = number
+        v_at, u_at = n + rows + 2 * number, n + rows + 2 * number + 1
+        cone_at = n + start + inside
+        A_at = n + rows + extra
+
+        # (row, column) of every number, in the order in which `factor` lists them.
+        H_row, H_column = pattern // n, pattern % n
+        every = np.arange(size)
+        i = np.concatenate([H_row, n + J_row, J.indices, n + start + self._pair_i, cone_at, v_at, cone_at, u_at,
+                            A_at + A_row, form.A.indices, every[n:]])
+        j = np.concatenate([H_column, J.indices, n + J_row, n + start + self._pair_j, v_at, cone_at, u_at, cone_at,
+                            form.A.indices, A_at + A_row, every[n:]])
+        order = _fill_reducing_order(i, j, size)
+        place = np.empty(size, dtype=np.intp)
+        place[order] = every
+        self._order, self._place = order, place
+        i, j = place[i], place[j]
+        # Column-major order; every (row, column) occurs once.
+        where = np.lexsort((i, j))
+        self._slots = np.empty(i.size, dtype=np.intp)
+        self._slots[where] = np.arange(i.size)
+        self._rows = i[where]
+        self._starts = np.searchsorted(j[where], np.arange(size + 1))
+        self._columns = j[where]
+        self._matrix = sp.csc_array((np.zeros(i.size), self._rows.astype(np.int32), self._starts.astype(np.int32)),
+                                    shape=(size, size))
+        self._exact = self._matrix.copy()
+        self._diagonal = np.flatnonzero(self._rows == self._columns)
+        signs = np.ones(size)
+        signs[n:] = -1.0
+        signs[n + rows + 1:n + rows + extra:2] = 1.0  # the u of large cones
+        self._signs = signs[order]
+
+    def factor(self, c: float, weights: np.ndarray, scaling: NesterovTodd) -> bool:
+        form, cones = self.form, self.form.cones
+        rows = form.rows.shape[0]
+        H = self._H_map @ np.concatenate(([c], weights))
+        bounds = np.zeros(form.n)
+        add_bounds(form, scaling.w, bounds)
+        H[self._H_diagonal] += bounds
+        self.scaling = scaling
+        square = 1.0 / scaling.w[:rows]
+        pair = np.zeros(0)
+        border_v = border_u = np.zeros(0)
+        corner = np.zeros(0)
+        if cones.count:
+            part = cones.part
+            entries = np.arange(cones.total)
+            square[part] = scaling.square_entries(entries, entries)
+            pair = scaling.square_entries(self._pair_i, self._pair_j)
+            if self._large.size:
+                # W² = eta²·(diag(d, 1, …, 1) + uuᵀ - vvᵀ), with v and u as columns of their own (Domahidi, Chu and
+                # Boyd, "ECOS", 2013).
+                heads = cones.heads[self._large]
+                w0 = scaling.point[heads]
+                w0w0 = 2.0 * w0 * w0 - 1.0
+                tail = w0 * w0 - 1.0
+                d = np.maximum(0.5 * (w0 * w0 + tail * (1.0 - 4.0 * w0 * w0 / (1.0 + 2.0 * tail))), 0.0)
+                u0 = np.sqrt(w0w0 - d)
+                u1 = 2.0 * w0 / u0
+                v1 = np.sqrt(np.maximum(u1 * u1 - 2.0, 0.0))
+                eta2 = scaling.eta[self._large]**2
+                number, is_head = self._number, np.isin(self._inside, heads)
+                point = scaling.point[self._inside]
+                border_u = eta2[number] * np.where(is_head, u0[number], u1[number] * point)
+                border_v = eta2[number] * np.where(is_head, 0.0, v1[number] * point)
+                square[part.start + self._inside] = eta2[number] * np.where(is_head, d[number], 1.0)
+                corner = np.stack([-eta2, eta2], axis=1).ravel()
+        J = self.J.data
+        A = form.A.data
+        values = np.concatenate([H, J, J, -pair, -border_v, -border_v, -border_u, -border_u, A, A, -square, corner,
+                                 np.zeros(form.p)])
+        data = np.empty_like(values)
+        data[self._slots] = values
+        largest = np.maximum.reduceat(np.abs(data), self._starts[:-1])
+        if not np.isfinite(largest.max(initial=0.0)):
+            return False
+        self._scale = scale = 1.0 / np.sqrt(np.where(largest > 0, largest, 1.0))
+        data *= scale[self._rows]
+        data *= scale[self._columns]
+        self._exact.data = data
+        self._pivoted = False
+        return self._decompose()
+
+    def _decompose(self) -> bool:
+        """Factor without pivoting, or with it where that breaks down."""
+        np.copyto(self._matrix.data, self._exact.data)
+        self._matrix.data[self._diagonal] += (PIVOTED if self._pivoted else REGULARIZATION) * self._signs
+        try:
+            if self._pivoted:
+                self._lu = splu(self._matrix, permc_spec="COLAMD", diag_pivot_thresh=PIVOT_THRESHOLD)
+            else:
+                self._lu = splu(self._matrix, permc_spec="NATURAL", diag_pivot_thresh=0.0,
+                                options={"SymmetricMode": True})
+        except RuntimeError:  # a pivot is exactly zero
+            if self._pivoted:
+                return False
+            self._pivoted = True
+            return self._decompose()
+        return True
+
+    def solve(self, rhs_x: np.ndarray, rhs_z: np.ndarray, rhs_y: np.ndarray
+              ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        form = self.form
+        rows, p = form.rows.shape[0], form.p
+        # Bounds are part of the diagonal of H.
+        weighted = self.scaling.w[rows:] * rhs_z[rows:]
+        bounds = np.zeros(form.n)
+        middle = form.low.size
+        bounds[form.low] -= form.d_low * weighted[:middle]
+        bounds[form.high] += form.d_high * weighted[middle:]
+        rhs = np.zeros(self._size)
+        rhs[:form.n] = rhs_x + bounds
+        rhs[form.n:form.n + rows] = rhs_z[:rows]
+        rhs[self._size - p:] = rhs_y
+        rhs = self._scale * rhs[self._order]
+        solution, error = self._refined(rhs)
+        if not error <= POOR and not self._pivoted:
+            self._pivoted = True
+            if self._decompose():
+                other, other_error = self._refined(rhs)
+                if not other_error >= error:
+                    solution = other
+        out = (self._scale * solution)[self._place]
+        dx = out[:form.n]
+        lam = np.concatenate([out[form.n:form.n + rows], -form.d_low * dx[form.low], form.d_high * dx[form.high]])
+        lam[rows:] = self.scaling.w[rows:] * lam[rows:] - weighted
+        return dx, lam, out[self._size - p:]
+
+    def _refined(self, rhs: np.ndarray) -> tuple[np.ndarray, float]:
+        """A solution of the scaled system, whose entries are at most one, and its relative residual."""
+        solution = best = self._lu.solve(rhs)
+        size = np.abs(rhs).max(initial=0.0)
+        least = np.inf
+        for _ in range(REFINEMENTS):
+            residual = rhs - self._exact @ solution
+            error = np.abs(residual).max(initial=0.0)
+            if not error < least:
+                break
+            stuck = not error < 0.5 * least
+            least, best = error, solution
+            if error <= self.settings.refine_above * size or stuck:
+                break
+            solution = solution + self._lu.solve(residual)
+        return best, least / size if size > 0 else 0.0
+
+
+def _fill_reducing_order(i: np.ndarray, j: np.ndarray, size: int) -> np.ndarray:
+    """A minimum-degree order of the pattern: SuperLU's, of a diagonally dominant matrix that has it."""
+    degree = np.bincount(j, minlength=size)
+    matrix: Any = sp.csc_array((np.full(i.size, 1.0), (i, j)), shape=(size, size))
+    matrix = matrix + sp.diags_array(2.0 * degree + 1.0, format="csc")
+    # perm_c[k] is the position that column k moves to.
+    return np.argsort(splu(sp.csc_matrix(matrix), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0,
+                           options={"SymmetricMode": True}).perm_c)
