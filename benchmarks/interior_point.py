@@ -254,13 +254,19 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def markdown(rows: Sequence[Row]) -> str:
-    """The table of docs/benchmarks.md: for each instance our time, and the peers' that were solved, fastest first."""
+    """The table of docs/benchmarks.md: for each instance our time, and those of peers that solved it, fastest first.
+
+    A star marks a right answer of which the solver itself claims less.
+    """
     def cost(row: Row) -> float:
         return row["cpu_s"] if str(row["threads"]) == "1" else row["median_s"]
 
     def figures(seconds: float) -> str:
         scaled, unit = (seconds, "s") if seconds >= 1 else (1e3 * seconds, "ms")
-        return f"{scaled:.2g} {unit}" if scaled < 100 else f"{scaled:.0f} {unit}"
+        return f"{scaled:.2g} {unit}" if scaled < 9.5 else f"{scaled:.0f} {unit}"
+
+    def doubt(row: Row) -> str:
+        return "*" if claim(row["solver_status"]) == "almost" else ""
 
     solved = [row for row in rows if row.get("median_s", np.nan) > 0]
     ours = [name for name in ("convexkit", "convexkit warm") if any(row["method"] == name for row in solved)]
@@ -268,7 +274,8 @@ def markdown(rows: Sequence[Row]) -> str:
     for family, size in dict.fromkeys((row["family"], row["size"]) for row in rows):
         group = sorted((row for row in solved if (row["family"], row["size"]) == (family, size)), key=cost)
         own = [next((figures(cost(row)) for row in group if row["method"] == name), "") for name in ours]
-        peers = ", ".join(f"{row['method']} {figures(cost(row))}" for row in group if row["method"] not in ours)
+        peers = ", ".join(f"{row['method']} {figures(cost(row))}{doubt(row)}" for row in group
+                          if row["method"] not in ours)
         threads = {str(row["threads"]) for row in group} - {"1"}
         words = f"{family}: {FAMILIES[family].words.format(*size.split('x'))}{' (all threads)' if threads else ''}"
         lines.append(f"| {words} | {''.join(f'{cell} | ' for cell in own)}{peers} |")

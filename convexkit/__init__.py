@@ -33,6 +33,7 @@ from .line_search import LineSearchResult, LineSearchStatus, backtracking
 from .operators import as_operator, damped, symmetry_error
 from .problem import QCQP, SecondOrderCone, lp, qp, socp
 from .quadratic import Quadratic, weighted_sum
+from .quadratic_program import solve_qp
 from .solution import IterationRecord, Solution, Status
 from .solver import solve, solve_many
 from .taylor import error_slope, linear_model, quadratic_model
@@ -86,6 +87,7 @@ __all__ = [
     "socp",
     "solve",
     "solve_many",
+    "solve_qp",
     "symmetry_error",
     "trust_region_step",
     "value_and_gradient",

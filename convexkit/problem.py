@@ -67,7 +67,7 @@ class SecondOrderCone:
     >>> cone = ck.SecondOrderCone(np.eye(2), c=[0.0, 1.0], d=2.0)              # ‖x‖ ≤ x₂ + 2
     >>> round(cone.value([3.0, 1.0]), 6)                                       # √10 - 3
     0.162278
-    >>> ck.solve(ck.QCQP(ck.Quadratic(None, [1.0, 2.0]), cones=[cone])).x.round(6)
+    >>> ck.solve(ck.QCQP(ck.Quadratic(None, [1.0, 2.0]), cones=[cone])).x.round(3)
     array([-1.  , -0.75])
     """
 

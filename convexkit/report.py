@@ -22,10 +22,9 @@ def iteration_line(record: IterationRecord) -> str:
     Examples
     --------
     >>> import convexkit as ck
-    >>> records = []
-    >>> _ = ck.solve(ck.lp([1.0], lb=0.0, ub=1.0), callback=records.append)
-    >>> print(ck.report.iteration_line(records[0])[:18])
-       0  0.000000e+00
+    >>> record = ck.IterationRecord(3, 0.5, 0.25, 1e-3, 1e-4, 0.25, 0.9, 1.0, 0.1, 0.01, 0.002)
+    >>> print(ck.report.iteration_line(record)[:18])
+       3  5.000000e-01
     """
     r = record
     return (f"{r.iteration:4d} {r.value:13.6e} {r.dual_value:12.5e} {r.primal:8.1e} {r.dual:8.1e} {r.gap:8.1e} "

@@ -303,6 +303,11 @@ def test_a_peer_that_is_installed_agrees_on_every_family_it_takes_part_in(method
         assert claim(rows[method]["solver_status"]) == "solved" or method in ("closed form", "daqp", "ipopt", "slsqp")
 
 
+def test_the_version_of_a_package_with_another_distribution_name_comes_from_the_package():
+    assert replace(METHODS["slsqp"], package="numpy").version() == np.__version__
+    assert replace(METHODS["slsqp"], package="numpy.linalg").version() == "unknown"
+
+
 def test_an_inaccurate_answer_is_never_timed_in_a_race(monkeypatch):
     honest = METHODS["slsqp"]
 

@@ -153,13 +153,14 @@ def test_value_point_and_duals_agree_with_cvxpys_own_solve(name):
     assert solution.residuals.max() <= 1e-8
     assert source.status == "optimal"
     assert source.value == pytest.approx(value, rel=1e-6, abs=1e-7)
+    # Along the boundary of a curved row a point is only as sharp as the root of the gap.
     for variable in source.variables():
         assert variable.value.shape == variable.shape
-        np.testing.assert_allclose(variable.value, points[variable.id], atol=2e-4)
+        np.testing.assert_allclose(variable.value, points[variable.id], atol=5e-4)
     for constraint, dual in zip(source.constraints, duals, strict=True):
         own = constraint.dual_value
         assert isinstance(own, list) or np.shape(own) == constraint.shape
-        np.testing.assert_allclose(flat(own), dual, atol=2e-4)
+        np.testing.assert_allclose(flat(own), dual, atol=5e-4)
         assert np.max(constraint.violation()) <= 1e-6
     assert source.solver_stats.solver_name == "convexkit"
     assert source.solver_stats.num_iters == solution.nit

@@ -7,6 +7,7 @@ import pytest
 import scipy.sparse as sp
 
 import convexkit as ck
+from convexkit.duality import coefficient_size
 
 from .gallery import CASES, disc, random_qcqp, single_variable
 
@@ -202,7 +203,7 @@ def test_kkt_residuals_vanish_at_the_closed_form_optimum():
 def test_kkt_residuals_of_the_gallery_vanish_at_the_optimum(name):
     case = CASES[name]()
     solution = ck.solve(case.problem)
-    point = solution.lam, solution.nu, solution.lam_lb, solution.lam_ub
+    point = solution.lam, solution.nu, solution.lam_lb, solution.lam_ub, solution.lam_cones
     assert ck.kkt_residuals(case.problem, case.x, *point).max() < 1e-5
 
 
@@ -296,6 +297,11 @@ def test_kkt_residuals_need_a_point_that_fits():
 # ---------------------------------------------------------------- certificates
 
 
+def parts_of(certificate, factor=1.0):
+    return {**{name: factor * getattr(certificate, name) for name in ("lam", "nu", "lam_lb", "lam_ub")},
+            "lam_cones": tuple(factor * z for z in certificate.lam_cones)}
+
+
 @pytest.mark.parametrize("name", INFEASIBLE)
 def test_a_certificate_of_infeasibility_proves_it_by_weak_duality(name):
     case = CASES[name]()
@@ -304,11 +310,9 @@ def test_a_certificate_of_infeasibility_proves_it_by_weak_duality(name):
     assert margin > 0
     assert certificate.verify(case.problem)
     # The combination of the rows is positive everywhere that we look.
-    feasibility = ck.QCQP(ck.Quadratic(None, np.zeros(case.problem.n)), case.problem.inequalities, G=case.problem.G,
-                          h=case.problem.h, A=case.problem.A, b=case.problem.b, lb=case.problem.lb, ub=case.problem.ub)
-    L = ck.Lagrangian(feasibility)
+    L = ck.Lagrangian(case.problem.feasibility_problem())
     for x in np.random.default_rng(0).standard_normal((50, case.problem.n)) * 10:
-        assert L(x, certificate.lam, certificate.nu, certificate.lam_lb, certificate.lam_ub) > 0.9 * margin
+        assert L(x, *parts_of(certificate).values()) > 0.9 * margin
 
 
 @pytest.mark.parametrize("name", INFEASIBLE)
@@ -316,17 +320,17 @@ def test_a_multiple_of_a_certificate_is_one(name):
     case = CASES[name]()
     c = ck.solve(case.problem).certificate
     for factor in (1e-6, 1e6):
-        again = ck.InfeasibilityCertificate(*(factor * v for v in (c.lam, c.nu, c.lam_lb, c.lam_ub)))
-        assert again.verify(case.problem)
+        assert ck.InfeasibilityCertificate(**parts_of(c, factor)).verify(case.problem)
 
 
 @pytest.mark.parametrize("name", INFEASIBLE)
 def test_a_certificate_with_any_sign_changed_is_refused(name):
     case = CASES[name]()
     c = ck.solve(case.problem).certificate
-    assert not ck.InfeasibilityCertificate(*(0 * v for v in (c.lam, c.nu, c.lam_lb, c.lam_ub))).verify(case.problem)
-    parts = {"lam": c.lam, "nu": c.nu, "lam_lb": c.lam_lb, "lam_ub": c.lam_ub}
-    for key, values in parts.items():
+    assert not ck.InfeasibilityCertificate(**parts_of(c, 0.0)).verify(case.problem)
+    parts = parts_of(c)
+    for key in ("lam", "nu", "lam_lb", "lam_ub"):
+        values = parts[key]
         for i in np.flatnonzero(np.abs(values) > 1e-3 * max(1e-300, abs(values).max(initial=0.0))):
             for tampered in (-values[i], np.nan, np.inf):
                 changed = values.copy()
@@ -478,3 +482,401 @@ def test_a_bound_of_zero_is_judged_in_units_of_the_other_bounds():
     problem = ck.lp([2.0], lb=0.0, ub=1.0)
     assert ck.kkt_residuals(problem, [-1e-12], None, None, [2.0], [0.0]).max() <= 1e-11
     assert ck.kkt_residuals(problem, [-0.5], None, None, [2.0], [0.0]).primal == 0.5
+
+
+# ---------------------------------------------------------------- many quadratics
+
+
+def _every_structure(n, m, rng):
+    """m convex quadratics in every structure by turns, some without a constant, some without q."""
+    def one(i):
+        F = rng.standard_normal((i % 4, n))
+        q = rng.standard_normal(n) if i % 7 else np.zeros(n)
+        r = -rng.random() if i % 5 else 0.0
+        sparse = sp.random_array((3, n), density=0.2, rng=rng, format="csr")
+        return [lambda: ck.Quadratic(None, q, r), lambda: ck.Quadratic(F.T @ F, q, r),
+                lambda: ck.Quadratic(sp.csr_array(sparse.T @ sparse), q, r),
+                lambda: ck.Quadratic.from_factor(F, diag=rng.random(n), q=q, r=r),
+                lambda: ck.Quadratic.from_factor(sparse, q=q, r=r), lambda: ck.Quadratic(lambda v: F.T @ (F @ v), q, r),
+                lambda: ck.Quadratic(sp.csr_array((n, n)), q, r)][i % 7]()
+
+    return [one(i) for i in range(m)]
+
+
+def test_residuals_of_many_inequalities_are_those_of_the_definition():
+    # More than fit into one chunk, and a row that is violated by rounding of a large flat form.
+    rng = np.random.default_rng(31)
+    n, m = 400, 400
+    fs = _every_structure(n, m, rng)
+    q0 = rng.standard_normal(n)
+    problem = ck.QCQP(ck.Quadratic(np.eye(n), q0), fs)
+    x, lam = rng.standard_normal(n), rng.exponential(1.0, m) * (rng.random(m) < 0.6)
+    found = ck.kkt_residuals(problem, x, lam)
+
+    values = np.array([f(x) for f in fs])
+    slopes = np.array([w * f.gradient(x) for w, f in zip(lam, fs, strict=True)])
+    half = np.array([0.5 * x @ f.hessp(x) for f in fs])
+    sizes = np.abs(half) + [np.abs(f.q) @ np.abs(x) + abs(f.r) for f in fs]
+    floors = [min(1.0, coefficient_size(f)) if f.r == 0 else 0.0 for f in fs]
+    slope = x + q0 + slopes.sum(axis=0)
+    scale = max(np.abs(x).max(), np.abs(q0).max(), np.abs(slopes).max())
+    assert found.stationarity == pytest.approx(np.abs(slope).max() / scale, rel=1e-12)
+    with np.errstate(invalid="ignore"):
+        shares = np.where(values > 0, values / np.maximum(sizes, floors), 0.0)
+    assert found.primal == pytest.approx(shares.max(), rel=1e-12)
+    assert found.where.startswith(f"inequalities[{np.argmax(shares)}] is positive by")
+    assert found.dual_value == pytest.approx(problem.objective(x) + lam @ values, rel=1e-12)
+    size = max(0.5 * x @ x + np.abs(q0) @ np.abs(x), 1.0)
+    assert found.complementarity == pytest.approx(np.abs(lam * values).max() / size, rel=1e-12)
+
+
+@pytest.mark.parametrize("P", [
+    ck.Quadratic(np.array([[1.0, -1.0], [-1.0, 1.0]])), ck.Quadratic(sp.csr_array([[1.0, -1.0], [-1.0, 1.0]])),
+    ck.Quadratic.from_factor([[1.0, -1.0]]), ck.Quadratic.from_factor(sp.csr_array([[1.0, -1.0]]))])
+def test_what_rounding_takes_off_a_flat_form_counts_as_violation(P):
+    # ½(x₁ - x₂)² ≤ 1 along x₁ = x₂: far out the form is 0 in floating point, whatever the last digits of x are.
+    problem = ck.QCQP(ck.Quadratic(None, [0.0, 0.0]), [ck.Quadratic(P.P, r=-1.0)])
+    assert ck.kkt_residuals(problem, [1e3, 1e3]).primal == 0.0
+    assert ck.kkt_residuals(problem, [1e9, 1e9]).primal > 1.0
+    # A limit that a ray leaves undecided is no feasible point of an unbounded problem.
+    falling = ck.QCQP(ck.Quadratic(None, [-1.0, -1.0]), problem.inequalities)
+    assert ck.UnboundednessCertificate(np.array([1e3, 1e3]), np.ones(2)).verify(falling)
+    assert not ck.UnboundednessCertificate(np.array([1e9, 1e9]), np.ones(2)).verify(falling)
+
+
+def test_a_row_of_g_is_measured_alike_dense_and_sparse_and_in_pieces():
+    rng = np.random.default_rng(5)
+    G, x, lam = rng.standard_normal((900, 150)), rng.standard_normal(150), rng.random(900)
+    h = G @ x - 0.1 * rng.standard_normal(900)
+    q = -G.T @ lam
+    one, other = (ck.kkt_residuals(ck.lp(q, G=matrix, h=h), x, lam) for matrix in (G, sp.csr_array(G)))
+    assert one.where == other.where
+    for name in ("stationarity", "primal", "complementarity", "gap"):
+        assert getattr(one, name) == pytest.approx(getattr(other, name), rel=1e-9, abs=1e-12)
+    worst = (np.maximum(G @ x - h, 0.0) / (np.abs(G) @ np.abs(x) + np.abs(h))).max()
+    assert one.primal == pytest.approx(worst, rel=1e-12)
+
+
+# ---------------------------------------------------------------- large and sparse
+
+
+def test_the_dual_function_of_a_large_sparse_problem_is_never_formed():
+    # minimise ½xᵀDx - 1ᵀx on the box [0, ½] with D = diag(d): x = min(1/d, ½), coordinate by coordinate.
+    n = 200_000
+    d = 0.5 + np.arange(n) / n * 4.0
+    x = np.minimum(1.0 / d, 0.5)
+    problem = ck.QCQP(ck.Quadratic(sp.diags_array(d, format="csr"), -np.ones(n)), lb=0.0, ub=0.5)
+    L = ck.Lagrangian(problem)
+    lam_ub = np.maximum(1.0 - d * x, 0.0)
+    expected = float((0.5 * d * x * x - x).sum())
+    assert L.dual_function(None, None, np.zeros(n), lam_ub) == pytest.approx(expected, rel=1e-12)
+    bound = L.dual_function()
+    assert expected * (1 + 1e-6) <= bound <= expected * (1 - 1e-12)
+    assert ck.kkt_residuals(problem, x, None, None, np.zeros(n), lam_ub).max() <= 1e-15
+
+
+def test_large_factored_and_sparse_terms_share_one_dual_function():
+    # P(lam) = tridiagonal + FᵀF + diag: kept as it is, and equal to the dense sum.
+    rng = np.random.default_rng(8)
+    n = 1200
+    chain = sp.diags_array([-np.ones(n - 1), np.full(n, 2.1), -np.ones(n - 1)], offsets=[-1, 0, 1]).tocsr()
+    F = rng.standard_normal((4, n))
+    fs = [ck.Quadratic.from_factor(F[:2], diag=rng.random(n), q=rng.standard_normal(n), r=-1.0),
+          ck.Quadratic.from_factor(F[2:], q=rng.standard_normal(n), r=-2.0)]
+    q, lam = rng.standard_normal(n), [0.5, 2.0]
+    kept = ck.Lagrangian(ck.QCQP(ck.Quadratic(chain, q), fs))
+    formed = ck.Lagrangian(ck.QCQP(ck.Quadratic(chain.toarray(), q), fs))
+    assert kept.at(lam).structure == "operator"
+    assert kept.dual_function(lam) == pytest.approx(formed.dual_function(lam), rel=1e-11)
+    np.testing.assert_allclose(kept.minimizer(lam), formed.minimizer(lam), atol=1e-9)
+
+
+def test_a_large_sparse_certificate_of_infeasibility_has_a_margin():
+    # ½‖x‖² ≤ ½ and Σ xⱼ ≥ 2√n: with lam = (1, 1/√n) the sum is ½‖x‖² - ½ + 2 - Σ xⱼ/√n ≥ 1;
+    # with lam = (1, t/√n) its least value is 2t - ½ - ½t², negative beyond t = 2 + √3.
+    n = 20_000
+    problem = ck.QCQP(ck.Quadratic(None, np.zeros(n)), [ck.Quadratic(sp.eye_array(n, format="csr"), r=-0.5)],
+                      G=sp.csr_array(-np.ones((1, n))), h=[-2.0 * np.sqrt(n)])
+    none = np.zeros(n)
+    proof = ck.InfeasibilityCertificate(np.array([1.0, 1.0 / np.sqrt(n)]), np.zeros(0), none, none)
+    assert proof.margin(problem) == pytest.approx(1.0, rel=1e-10)
+    assert not ck.InfeasibilityCertificate(np.array([1.0, 3.8 / np.sqrt(n)]), np.zeros(0), none, none).verify(problem)
+
+
+# ---------------------------------------------------------------- second-order cones
+
+
+def random_cones(n, sizes, rng, *, sparse=False):
+    """Cones around the origin, strictly feasible there; every second one with sparse A if asked."""
+    def one(i, k):
+        A, b = rng.standard_normal((k, n)), rng.standard_normal(k)
+        return ck.SecondOrderCone(sp.csr_array(A) if sparse and i % 2 else A, b, 0.2 * rng.standard_normal(n),
+                                  np.linalg.norm(b) + 1.0 + rng.random())
+
+    return [one(i, k) for i, k in enumerate(sizes)]
+
+
+def multiplier_in_cone(size, rng):
+    z = rng.standard_normal(size - 1)
+    return np.concatenate(([np.linalg.norm(z) * (1.0 + rng.random())], z))
+
+
+def test_cones_enter_the_lagrangian_as_their_definition_says():
+    rng = np.random.default_rng(2)
+    cones = random_cones(4, (1, 3, 2), rng, sparse=True)
+    problem = ck.QCQP(ck.Quadratic(np.eye(4), rng.standard_normal(4)), [disc(np.zeros(4))],
+                      G=rng.standard_normal((2, 4)), h=np.ones(2), cones=cones)
+    x, lam = rng.standard_normal(4), rng.random(3)
+    z = [rng.standard_normal(cone.size) for cone in cones]  # L is defined for multipliers of any sign
+    expected = (problem.objective(x) + lam @ problem.inequality_values(x)
+                - sum(zk[0] * (cone.c @ x + cone.d) + zk[1:] @ (cone.A @ x + cone.b)
+                      for zk, cone in zip(z, cones, strict=True)))
+    L = ck.Lagrangian(problem)
+    assert L.value(x, lam, lam_cones=z) == pytest.approx(expected, rel=1e-13)
+    assert L(x, lam, None, None, None, z) == L.at(lam, lam_cones=z)(x)
+    differences = [(L(x + e, lam, lam_cones=z) - L(x - e, lam, lam_cones=z)) / 2.0 for e in np.eye(4)]
+    np.testing.assert_allclose(L.gradient(x, lam, lam_cones=z), differences, rtol=1e-10, atol=1e-10)
+
+
+def test_the_dual_function_of_a_ball_is_minus_its_radius_times_the_slope():
+    # minimise qᵀx where ‖x + b‖ ≤ d: g = -z₀d - zᵀb for z = q, and d* = p* = -d‖q‖ - qᵀb at z₀ = ‖q‖.
+    q, b, d = np.array([3.0, 4.0]), np.array([1.0, -2.0]), 2.0
+    problem = ck.socp(q, [ck.SecondOrderCone(np.eye(2), b, d=d)])
+    L = ck.Lagrangian(problem)
+    assert L.dual_function(lam_cones=[[5.0, *q]]) == pytest.approx(-d * 5.0 - q @ b, rel=1e-14)
+    assert L.dual_function(lam_cones=[[7.0, *q]]) == pytest.approx(-d * 7.0 - q @ b, rel=1e-14)
+    assert L.dual_function(lam_cones=[[5.0, 3.0, 3.9]]) == -np.inf     # a slope is left
+    assert L.dual_function() == -np.inf
+    assert L.minimizer(lam_cones=[[4.9, *q]]) is None                  # ‖z‖ > z₀
+    x = -b - d * q / 5.0
+    assert ck.kkt_residuals(problem, x, lam_cones=[[5.0, *q]]).max() <= 1e-15
+
+
+def test_a_multiplier_outside_its_cone_by_rounding_is_brought_into_it():
+    q = np.array([3.0, 4.0])
+    L = ck.Lagrangian(ck.socp(q, [ck.SecondOrderCone(np.eye(2), d=2.0)]))
+    for short in (1e-15, 1e-12, 1e-10):
+        bound = L.dual_function(lam_cones=[[5.0 * (1.0 - short), *q]])
+        assert -10.0 * (1.0 + 1e-13) <= bound <= -10.0
+    assert L.dual_function(lam_cones=[[5.0 * (1.0 - 1e-7), *q]]) == -np.inf
+    assert L.dual_function(lam_cones=[[-5.0, 0.0, 0.0]]) == -np.inf
+
+
+@pytest.mark.parametrize(("lam_cones", "words"), [
+    ([np.zeros(3)], "lam_cones has 1 entries; the problem has 2 cones."),
+    ([np.zeros(3), np.zeros(2)], "lam_cones[1] has length 2; expected 4: one for cᵀx + d, then one for each row of A."),
+    ([np.zeros(2), np.zeros(4)], "lam_cones[0] has length 2; expected 3: one for cᵀx + d"),
+    ([np.zeros(3), [0.0, np.nan, 0.0, 0.0]], "lam_cones[1] has 1 entries that are not finite"),
+    ([np.zeros(3), np.full(4, np.inf)], "lam_cones[1] has 4 entries that are not finite"),
+    (3.0, "lam_cones must be a sequence, one array for each cone; got float."),
+])
+def test_cone_multipliers_that_do_not_fit_are_refused_by_name(lam_cones, words):
+    problem = ck.QCQP(ck.Quadratic(np.eye(2)), cones=random_cones(2, (2, 3), np.random.default_rng(0)))
+    for evaluate in (lambda: ck.Lagrangian(problem).dual_function(lam_cones=lam_cones),
+                     lambda: ck.kkt_residuals(problem, np.zeros(2), lam_cones=lam_cones),
+                     lambda: ck.sensitivity(problem, np.zeros(2), lam_cones=lam_cones)):
+        with pytest.raises(ck.ProblemError, match=re.escape(words)):
+            evaluate()
+    with pytest.raises(ck.ProblemError, match="lam_cones has 1 entries; the problem has 0 cones"):
+        ck.kkt_residuals(ck.lp([1.0]), [0.0], lam_cones=[[1.0, 0.0]])
+
+
+def in_cvxpy(cp, problem):
+    """(cvxpy problem, x, cones, other constraints) of a problem with P = I or none."""
+    x = cp.Variable(problem.n)
+    objective = problem.objective.q @ x
+    if not problem.objective.is_affine:
+        objective = objective + 0.5 * cp.sum_squares(x)
+    cones = [cp.SOC(cone.c @ x + cone.d, cone.A @ x + cone.b) for cone in problem.cones]
+    rows = [problem.G @ x <= problem.h, problem.A @ x == problem.b, x >= problem.lb, x <= problem.ub]
+    return cp.Problem(cp.Minimize(objective), cones + rows), x, cones, rows
+
+
+def duals_in_our_order(cones, rows):
+    """cvxpy's dual values as lam, nu, lam_lb, lam_ub, lam_cones."""
+    z = [np.concatenate([np.ravel(part) for part in cone.dual_value]) for cone in cones]
+    return (*(np.atleast_1d(row.dual_value) for row in rows), z)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_cone_multipliers_of_cvxpy_are_ours_as_they_are(seed):
+    cp = pytest.importorskip("cvxpy")
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(2, 6))
+    problem = ck.QCQP(ck.Quadratic(np.eye(n) if seed % 2 else None, 5.0 * rng.standard_normal(n)),
+                      G=rng.standard_normal((2, n)), h=0.5 + rng.random(2), A=rng.standard_normal((1, n)), b=[0.1],
+                      lb=-4.0, ub=4.0, cones=random_cones(n, rng.integers(1, 5, size=3), rng, sparse=True))
+    theirs, x, cones, rows = in_cvxpy(cp, problem)
+    theirs.solve(solver=cp.CLARABEL)
+    duals = duals_in_our_order(cones, rows)
+    residuals = ck.kkt_residuals(problem, x.value, *duals)
+    assert residuals.max() < 1e-6
+    assert max(z[0] for z in duals[-1]) > 0.1, "a cone binds"
+    assert residuals.dual_value == pytest.approx(theirs.value, abs=1e-6)
+    turned = [z * np.where(np.arange(z.size) > 0, -1.0, 1.0) for z in duals[-1]]
+    assert ck.kkt_residuals(problem, x.value, *duals[:-1], turned).max() > 1e-2
+    # The dual function at their multipliers, moved into their cones, is their value; at any others it is below.
+    L = ck.Lagrangian(problem)
+    lam = np.maximum(duals[0], 0.0)
+    inside = [np.concatenate(([max(z[0], np.linalg.norm(z[1:]))], z[1:])) for z in duals[-1]]
+    assert L.dual_function(lam, duals[1], lam_cones=inside) == pytest.approx(theirs.value, abs=1e-5)
+    for _ in range(20):
+        drawn = [multiplier_in_cone(cone.size, rng) * (rng.random() < 0.7) for cone in problem.cones]
+        assert L.dual_function(rng.random(2), rng.standard_normal(1), lam_cones=drawn) <= theirs.value + 1e-7
+
+
+# minimise 3x₁ + 4x₂ where ‖x‖ ≤ 1: x = -(0.6, 0.8), z = (5, 3, 4). The second cone, |x₁| ≤ x₂ + 2, is slack.
+BALL = ck.socp([3.0, 4.0], [ck.SecondOrderCone(np.eye(2), d=1.0),
+                            ck.SecondOrderCone([[1.0, 0.0]], c=[0.0, 1.0], d=2.0)])
+BALL_POINT = {"x": [-0.6, -0.8], "lam_cones": [[5.0, 3.0, 4.0], [0.0, 0.0]]}
+
+
+@pytest.mark.parametrize(("changes", "residual", "where"), [
+    ({"lam_cones": [[4.0, 2.4, 3.2], [0.0, 0.0]]}, "stationarity", ""),
+    ({"x": [-0.9, -1.2]}, "primal", "cones[0] is violated by 5.0e-01"),
+    ({"x": [0.0, -3.0]}, "primal", "cones[0] is violated by 2.0e+00"),
+    ({"lam_cones": [[4.0, 3.0, 4.0], [0.0, 0.0]]}, "dual", ""),
+    ({"lam_cones": [[5.0, 3.0, 4.0], [-1.0, 0.0]]}, "dual", ""),
+    ({"lam_cones": [[5.0, 3.0, 4.0], [1.0, 0.0]]}, "complementarity", ""),
+    ({"lam_cones": [[6.0, 3.0, 4.0], [0.0, 0.0]]}, "gap", ""),
+])
+def test_each_failure_of_a_cone_shows_in_its_own_residual(changes, residual, where):
+    assert ck.kkt_residuals(BALL, **BALL_POINT).max() <= 1e-15
+    residuals = ck.kkt_residuals(BALL, **{**BALL_POINT, **changes})
+    assert getattr(residuals, residual) > 0.05
+    assert residuals.where == where
+
+
+def test_the_worst_cone_is_named_and_zero_constants_have_a_floor():
+    beyond = ck.socp([1.0, 0.0], [ck.SecondOrderCone(np.eye(2), d=9.0), ck.SecondOrderCone([[2.0, 0.0]], c=[0.0, 1.0])])
+    residuals = ck.kkt_residuals(beyond, [1.0, 1.0])
+    assert residuals.where == "cones[1] is violated by 1.0e+00"
+    assert residuals.primal == pytest.approx(1.0 / 3.0)
+    # ‖2x₁‖ ≤ x₂ has no constant: near the origin a violation counts in units of at most 1.
+    assert ck.kkt_residuals(beyond, [1e-12, 0.0]).primal == pytest.approx(2e-12)
+    small = ck.socp([1.0, 0.0], [ck.SecondOrderCone([[2e-6, 0.0]], c=[0.0, 1e-6])])
+    assert ck.kkt_residuals(small, [1e-12, 0.0]).primal == pytest.approx(1e-12)
+
+
+@pytest.mark.parametrize("factor", [1e-6, 1e6])
+def test_residuals_do_not_depend_on_the_units_of_a_cone(factor):
+    rng = np.random.default_rng(3)
+    cones = random_cones(3, (2, 3), rng)
+    scaled = [ck.SecondOrderCone(factor * c.A, factor * c.b, factor * c.c, factor * c.d) for c in cones]
+    x, q = 3.0 * rng.standard_normal(3), rng.standard_normal(3)
+    z = [rng.standard_normal(c.size) for c in cones]
+    plain = ck.kkt_residuals(ck.socp(q, cones), x, lam_cones=z)
+    other = ck.kkt_residuals(ck.socp(q, scaled), x, lam_cones=[v / factor for v in z])
+    for name in ("stationarity", "primal", "dual", "complementarity", "gap"):
+        assert getattr(plain, name) > 1e-3
+        assert getattr(other, name) == pytest.approx(getattr(plain, name), rel=1e-9)
+
+
+def test_a_thousand_cones_have_the_residuals_of_the_definition():
+    # Dense and sparse by turns and in stretches, so that they are taken in several pieces.
+    rng = np.random.default_rng(4)
+    n = 40
+    cones = random_cones(n, rng.integers(1, 6, size=500), rng) + random_cones(n, rng.integers(1, 6, size=500), rng,
+                                                                              sparse=True)
+    problem = ck.socp(rng.standard_normal(n), cones)
+    x, z = 2.0 * rng.standard_normal(n), [multiplier_in_cone(cone.size, rng) for cone in cones]
+    z[17][0] *= 0.1
+    found = ck.kkt_residuals(problem, x, lam_cones=z)
+    slacks = [cone.slack(x) for cone in cones]
+    np.testing.assert_allclose(problem.cone_values(x), [np.linalg.norm(s[1:]) - s[0] for s in slacks], rtol=1e-12)
+
+    def size(cone):
+        terms = abs(cone.A) @ np.abs(x) + np.abs(cone.b)
+        return np.linalg.norm(terms) + np.abs(cone.c) @ np.abs(x) + abs(cone.d)
+
+    shares = problem.cone_values(x) / [size(cone) for cone in cones]
+    assert found.primal == pytest.approx(shares.max(), rel=1e-12)
+    assert found.where.startswith(f"cones[{np.argmax(shares)}] is violated by")
+    on_heads = sum(v[0] * cone.c for v, cone in zip(z, cones, strict=True))
+    on_tails = sum(cone.A.T @ v[1:] for v, cone in zip(z, cones, strict=True))
+    q = problem.objective.q
+    scale = max(np.abs(v).max() for v in (q, on_heads, on_tails))
+    assert found.stationarity == pytest.approx(np.abs(q - on_heads - on_tails).max() / scale, rel=1e-11)
+    outside = np.linalg.norm(z[17][1:]) - z[17][0]
+    assert found.dual == pytest.approx(outside / max(v[0] for v in z), rel=1e-12)
+    products = sum(v @ s for v, s in zip(z, slacks, strict=True))
+    assert found.dual_value == pytest.approx(found.value - products, rel=1e-12)
+
+
+def test_a_cone_and_a_row_that_exclude_each_other_are_proved_infeasible():
+    # ‖x‖ ≤ 1 and x₁ ≥ 2: lam = 1, z = (1, -1, 0) give 2 - x₁ - 1 + x₁ = 1 > 0.
+    problem = ck.socp([0.0, 1.0], [ck.SecondOrderCone(np.eye(2), d=1.0)], G=[[-1.0, 0.0]], h=[-2.0])
+    none = np.zeros(2)
+
+    def proof(lam, *z):
+        return ck.InfeasibilityCertificate(np.array([lam]), np.zeros(0), none, none, tuple(np.array(v) for v in z))
+
+    good = proof(1.0, [1.0, -1.0, 0.0])
+    assert good.verify(problem)
+    assert good.margin(problem) == pytest.approx(1.0, rel=1e-12)
+    L = ck.Lagrangian(problem.feasibility_problem())
+    for x in np.random.default_rng(0).standard_normal((20, 2)):
+        assert L(x, good.lam, lam_cones=good.lam_cones) == pytest.approx(1.0)
+    assert proof(1.0, [1.0 - 1e-14, -1.0, 0.0]).verify(problem), "outside by rounding"
+    for bad in (proof(1.0, [1.0, 1.0, 0.0]), proof(1.0, [0.5, -1.0, 0.0]), proof(1.0, [2.5, -1.0, 0.0]),
+                proof(-1.0, [1.0, 1.0, 0.0]), proof(1.0, [np.nan, -1.0, 0.0]), proof(1.0), proof(0.0, [1.0, 0.0, 0.0])):
+        assert not bad.verify(problem)
+    with pytest.raises(ck.ProblemError, match="lam_cones has 2 entries; the problem has 1 cones"):
+        proof(1.0, [1.0, 0.0, 0.0], [1.0, 0.0]).verify(problem)
+    # A cone can be empty by itself: ‖x‖ ≤ -1.
+    empty = ck.socp([0.0, 1.0], [ck.SecondOrderCone(np.eye(2), d=-1.0)])
+    alone = ck.InfeasibilityCertificate(np.zeros(0), np.zeros(0), none, none, (np.array([1.0, 0.0, 0.0]),))
+    assert alone.margin(empty) == pytest.approx(1.0)
+
+
+def test_a_certificate_without_cone_multipliers_counts_them_as_zero():
+    problem = ck.QCQP(ck.Quadratic(None, [0.0]), G=[[1.0], [-1.0]], h=[1.0, -2.0],
+                      cones=[ck.SecondOrderCone([[1.0]], d=9.0)])
+    proof = ck.InfeasibilityCertificate(np.ones(2), np.zeros(0), np.zeros(1), np.zeros(1))
+    assert proof.lam_cones == ()
+    assert proof.verify(problem)
+
+
+@pytest.mark.parametrize("A", [[[1.0, 0.0]], sp.csr_array([[1.0, 0.0]])])
+def test_a_direction_has_to_stay_in_every_cone(A):
+    # minimise -x₂ where |x₁| ≤ x₂: directions with |d₁| ≤ d₂ fall for ever.
+    problem = ck.socp([0.0, -1.0], [ck.SecondOrderCone(A, c=[0.0, 1.0], d=0.5)])
+    start = np.zeros(2)
+    for d, falls in (([0.0, 1.0], True), ([1.0, 1.0], True), ([-1.0, 1.0], True), ([1.0 + 1e-10, 1.0], True),
+                     ([1.001, 1.0], False), ([0.0, -1.0], False)):
+        assert ck.UnboundednessCertificate(start, np.array(d)).verify(problem) == falls
+    up = np.array([0.0, 1.0])
+    assert ck.UnboundednessCertificate(np.array([0.0, -0.4]), up).verify(problem)
+    assert not ck.UnboundednessCertificate(np.array([0.0, -0.6]), up).verify(problem), "not feasible"
+    # Far out a violation of 1 is rounding relative to the terms of a cone, and a contradiction all the same.
+    apart = ck.socp([0.0, -1.0], [ck.SecondOrderCone([[1.0, -1.0]], b, d=0.1) for b in ([0.0], [-2.0])])
+    for distance in (1.0, 1e4, 1e8):
+        assert not ck.UnboundednessCertificate(np.full(2, distance) + [1.0, 0.0], np.ones(2)).verify(apart)
+
+
+def test_prices_of_cones_are_derivatives_of_the_optimal_value():
+    # minimise qᵀx where ‖x + b‖ ≤ d: p* = -d‖q‖ - qᵀb, so that dp*/dd = -‖q‖ = -z₀ and dp*/db = -q = -z.
+    q, b, d = np.array([3.0, 4.0]), np.array([1.0, -2.0]), 2.0
+    problem = ck.socp(q, [ck.SecondOrderCone(np.eye(2), b, d=d)])
+    x = -b - d * q / 5.0
+    prices = ck.sensitivity(problem, x, lam_cones=[[5.0, 3.0, 4.0]])
+    assert prices.residual <= 1e-15
+    np.testing.assert_array_equal(prices.value_wrt_cones[0], [-5.0, -3.0, -4.0])
+    np.testing.assert_array_equal(prices.value_wrt_q, x)
+
+    def value(d, b, q):
+        return -d * np.linalg.norm(q) - q @ b
+
+    derivative = [(value(d + e, b, q) - value(d - e, b, q)) / (2 * e) for e in (1e-6,)]
+    derivative += [(value(d, b + e, q) - value(d, b - e, q)) / 2e-6 for e in 1e-6 * np.eye(2)]
+    np.testing.assert_allclose(prices.value_wrt_cones[0], derivative, rtol=1e-8)
+    np.testing.assert_allclose(prices.value_wrt_q, [(value(d, b, q + e) - value(d, b, q - e)) / 2e-6
+                                                    for e in 1e-6 * np.eye(2)], rtol=1e-8)
+
+
+def test_prices_of_bounds_beside_cones_are_implied_by_the_slope():
+    # minimise x₁ + x₂ where ‖x‖ ≤ 1, x₁ ≥ 0: x = (0, -1), z = (1, 0, 1), and the bound takes the slope 1.
+    problem = ck.socp([1.0, 1.0], [ck.SecondOrderCone(np.eye(2), d=1.0)], lb=[0.0, -np.inf])
+    prices = ck.sensitivity(problem, [0.0, -1.0], lam_cones=[[1.0, 0.0, 1.0]])
+    assert prices.residual == 0.0
+    np.testing.assert_array_equal(prices.value_wrt_lb, [1.0, 0.0])

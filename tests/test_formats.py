@@ -159,11 +159,12 @@ def test_a_linear_objective_stays_linear_and_takes_no_matrix(tmp_path):
 ONE_SIDED = {
     "P0": np.eye(2), "q0": np.ones(2), "r0": 3, "P": np.ones((1, 2, 2)), "P_k": [0], "q": np.ones((3, 2)),
     "r": [-9.0] * 3, "Q_k": [1], "Q_i": [0], "Q_j": [0], "Q_v": [2.0], "d_k": [2], "d": np.ones((1, 2)), "F_k": [2],
-    "F": np.ones((1, 2)), "G": np.eye(2), "h": [1.0, np.inf], "A": np.ones((1, 2)), "b": [1.0], "lb": -np.inf, "ub": [1.0, np.inf], "n": 2,
-    "cones": [3], "C": np.ones((3, 2)), "e": [9.0, 0.0, 0.0], "x0": np.zeros(2)}
+    "F": np.ones((1, 2)), "G": np.eye(2), "h": [1.0, np.inf], "A": np.ones((1, 2)), "b": [1.0], "lb": -np.inf,
+    "ub": [1.0, np.inf], "n": 2, "cones": [3], "C": np.ones((3, 2)), "e": [9.0, 0.0, 0.0], "x0": np.zeros(2)}
 TWO_SIDED = {
     "n": 2, "P0_i": [0], "P0_j": [0], "P0_v": [2.0], "q0": np.ones(2), "r0": 1.0, "A_i": [0, 1, 2, 3],
-    "A_j": [0, 1, 0, 1], "A_v": [1.0, 2.0, 3.0, 4.0], "A_lo": [1.0, 0.0, -np.inf, -np.inf], "A_up": [1.0, 5.0, 7.0, np.inf],
+    "A_j": [0, 1, 0, 1], "A_v": [1.0, 2.0, 3.0, 4.0], "A_lo": [1.0, 0.0, -np.inf, -np.inf],
+    "A_up": [1.0, 5.0, 7.0, np.inf],
     "Q_k": [0, 1, 1], "Q_i": [0, 0, 1], "Q_j": [0, 1, 0], "Q_v": [2.0, 1.0, 1.0], "Q_lo": [-np.inf, -1.0, -5.0],
     "Q_up": [4.0, 1.0, np.inf], "G_k": [0, 2], "G_j": [1, 0], "G_v": [1.0, 2.0], "lb": [0.0, -np.inf], "ub": 9.0,
     "x0": np.zeros(2)}
@@ -412,7 +413,8 @@ def test_a_key_that_is_there_twice_is_refused(tmp_path):
 
 def test_zip_bombs_and_counts_that_the_file_cannot_justify_are_refused_at_once(tmp_path):
     path = tmp_path / "bomb.npz"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive, archive.open("q0.npy", "w") as stream:
+    with (zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+          archive.open("q0.npy", "w") as stream):
         np.lib.format.write_array_header_1_0(stream, {"descr": "<f8", "fortran_order": False, "shape": (68_157_440,)})
         for _ in range(520):
             stream.write(bytes(2**20))

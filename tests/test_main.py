@@ -1,5 +1,6 @@
 """The command line: exit codes, one line for a mistake, JSON that any parser reads."""
 
+import gzip
 import json
 import os
 import subprocess
@@ -114,13 +115,116 @@ def test_json_is_strict_and_holds_the_solution(stored, capsys, name):
         assert data["value"] is None
 
 
-def test_verbose_prints_one_line_an_iteration_to_standard_error(stored, capsys):
-    assert command_line.main(["solve", stored("diet"), "--verbose", "--json"]) == 0
+@pytest.mark.parametrize(("name", "code"), [("diet", 0), ("infeasible_pair", 4)])
+def test_verbose_prints_one_line_an_iteration_and_one_at_the_end_to_standard_error(stored, capsys, name, code):
+    assert command_line.main(["solve", stored(name), "--verbose", "--json"]) == code
     captured = capsys.readouterr()
-    lines = captured.err.splitlines()
-    assert lines[0] == ck.report.ITERATION_HEADER
-    assert len(lines) == strict_json(captured.out)["nit"] + 2
-    assert [int(line.split()[0]) for line in lines[1:]] == list(range(len(lines) - 1))
+    first, *iterations, last = captured.err.splitlines()
+    assert first == ck.report.ITERATION_HEADER
+    answer = strict_json(captured.out)
+    assert [int(line.split()[0]) for line in iterations] == list(range(answer["nit"] + 1))
+    assert last.startswith(f"{answer['status']} after {answer['nit']} iterations and ")
+    assert last.endswith(f" seconds: {answer['message']}")
+
+
+# minimise x + 2y over x + y ≥ 1, x ≤ 0.25, x, y ≥ 0: x = 0.25, y = 0.75, value 1.75
+LINEAR_PROGRAM = {
+    "problem.mps": """ROWS
+ N cost
+ G sum
+COLUMNS
+ x cost 1 sum 1
+ y cost 2 sum 1
+RHS
+ rhs sum 1
+BOUNDS
+ UP bound x 0.25
+ENDATA
+""",
+    "problem.qplib": """problem
+LCL
+minimize
+2
+1
+0
+2
+1 1
+2 2
+0
+2
+1 1 1
+1 2 1
+1e20
+1
+0
+1e20
+0
+0
+0
+1e20
+1
+1 0.25
+0
+0
+0
+0
+0
+0
+0
+0
+""",
+    "problem.cbf": """VER
+1
+OBJSENSE
+MIN
+VAR
+2 1
+L+ 2
+CON
+2 1
+L+ 2
+OBJACOORD
+2
+0 1
+1 2
+ACOORD
+3
+0 0 1
+0 1 1
+1 0 -1
+BCOORD
+2
+0 -1
+1 0.25
+"""}
+
+
+@pytest.mark.parametrize("name", LINEAR_PROGRAM)
+def test_files_of_every_format_are_solved(tmp_path, capsys, name):
+    for path, content in ((tmp_path / name, LINEAR_PROGRAM[name].encode()),
+                          (tmp_path / f"{name}.gz", gzip.compress(LINEAR_PROGRAM[name].encode()))):
+        path.write_bytes(content)
+        assert command_line.main(["solve", str(path), "--json"]) == 0
+        answer = strict_json(capsys.readouterr().out)
+        assert answer["value"] == pytest.approx(1.75)
+        assert answer["x"] == pytest.approx([0.25, 0.75])
+
+
+def test_a_cone_that_is_not_supported_is_one_line_on_standard_error(tmp_path, capsys):
+    path = tmp_path / "exponential.cbf"
+    path.write_text("VER\n3\nOBJSENSE\nMIN\nVAR\n3 1\nEXP 3\n")
+    assert command_line.main(["solve", str(path)]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == (f"error: {path}: line 7: cone EXP is an exponential cone, which is not supported; "
+                            "supported are F, L=, L+, L-, Q, QR.\n")
+
+
+def test_an_example_is_written_as_an_archive_only(tmp_path, capsys):
+    for name in LINEAR_PROGRAM:
+        assert command_line.main(["solve", str(tmp_path / name), "--write-example"]) == 2
+        assert "problems are written as .npz only" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_example_never_replaces_anything(tmp_path, capsys):
@@ -191,13 +295,13 @@ def test_a_command_that_cannot_be_parsed_exits_with_two(arguments, capsys):
     assert "usage:" in capsys.readouterr().err
 
 
-def test_help_names_every_key_and_every_exit_code(capsys):
+def test_help_names_every_format_key_and_exit_code(capsys):
     with pytest.raises(SystemExit) as caught:
         command_line.main(["solve", "--help"])
     assert caught.value.code == 0
     out = " ".join(capsys.readouterr().out.split())
-    for key in ck.formats.KEYS:
-        assert f" {key} " in out
+    for word in (*ck.formats.KEYS, *ck.formats.FORMATS):
+        assert f" {word} " in out
     for status, code in command_line.EXIT_CODES.items():
         assert f"{code} {status}" in out
 

@@ -61,6 +61,47 @@ def test_numbers_that_json_does_not_have_become_null():
     assert data["certificate"]["direction"] is not None
 
 
+def solved_by_hand(problem, x, lam_cones, certificate=None):
+    """A solution of a problem without rows or bounds that bind."""
+    residuals = None if certificate else ck.kkt_residuals(problem, x, lam_cones=lam_cones)
+    status = ck.Status.INFEASIBLE if certificate else ck.Status.OPTIMAL
+    value = np.inf if certificate else residuals.value
+    none = np.zeros(problem.n)
+    return ck.Solution(status, "by hand.", np.asarray(x), np.zeros(0), np.zeros(0), none, none, value, value, residuals,
+                       certificate, 3, 0.25, lam_cones=tuple(np.asarray(z) for z in lam_cones))
+
+
+def test_cone_multipliers_are_reported_in_words_and_as_lists():
+    problem = ck.socp([3.0, 4.0], [ck.SecondOrderCone([[1.0, 0.0]], d=9.0), ck.SecondOrderCone(np.eye(2), d=1.0)])
+    solution = solved_by_hand(problem, [-0.6, -0.8], [[0.0, 0.0], [5.0, 3.0, 4.0]])
+    assert "\nlam_cones       up to 5.0e+00 (cones[1])\n" in report.summary(problem, solution)
+    assert "2 cones" in report.summary(problem, solution).splitlines()[1]
+    data = json.loads(json.dumps(report.as_dict(problem, solution), allow_nan=False))
+    assert data["lam_cones"] == [[0.0, 0.0], [5.0, 3.0, 4.0]]
+    outside = solved_by_hand(problem, [-0.9, -1.2], [[0.0, 0.0], [5.0, 3.0, 4.0]])
+    assert "(cones[1] is violated by 5.0e-01)" in report.summary(problem, outside)
+    assert report.as_dict(problem, outside)["residuals"]["where"] == "cones[1] is violated by 5.0e-01"
+
+
+def test_a_certificate_with_cones_is_reported_as_lists():
+    problem = ck.socp([0.0, 1.0], [ck.SecondOrderCone(np.eye(2), d=-1.0)])
+    none = np.zeros(2)
+    proof = ck.InfeasibilityCertificate(np.zeros(0), np.zeros(0), none, none, (np.array([1.0, 0.0, 0.0]),))
+    solution = solved_by_hand(problem, [np.nan, np.nan], [[1.0, 0.0, 0.0]], proof)
+    assert "certificate     verifies on the data as given" in report.summary(problem, solution)
+    data = json.loads(json.dumps(report.as_dict(problem, solution), allow_nan=False))
+    assert data["certificate"]["lam_cones"] == [[1.0, 0.0, 0.0]]
+    assert data["certificate"]["verified"] is True
+    assert data["x"] == [None, None]
+
+
+def test_a_problem_without_cones_has_no_line_and_an_empty_list_for_them():
+    problem = CASES["diet"]().problem
+    solution = ck.solve(problem)
+    assert "lam_cones" not in report.summary(problem, solution)
+    assert report.as_dict(problem, solution)["lam_cones"] == []
+
+
 def test_iteration_lines_stand_under_their_header():
     records = []
     ck.solve(CASES["diet"]().problem, callback=records.append)

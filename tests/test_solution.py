@@ -61,3 +61,16 @@ def test_solutions_compare_by_identity_and_travel_between_processes():
     copy = pickle.loads(pickle.dumps(first))
     assert copy.status is first.status
     np.testing.assert_array_equal(copy.x, first.x)
+
+
+def test_a_solution_has_one_multiplier_for_each_cone_and_none_without_cones():
+    x, none = np.array([-0.6, -0.8]), np.zeros(2)
+    bare = ck.Solution(ck.Status.OPTIMAL, "solved.", x, np.zeros(0), np.zeros(0), none, none, -5.0, -5.0, None, None,
+                       7, 0.1)
+    assert bare.lam_cones == ()
+    assert bare.success
+    with_cones = dataclasses.replace(bare, lam_cones=(np.array([5.0, 3.0, 4.0]),))
+    assert with_cones.success
+    problem = ck.socp([3.0, 4.0], [ck.SecondOrderCone(np.eye(2), d=1.0)])
+    assert ck.kkt_residuals(problem, with_cones.x, lam_cones=with_cones.lam_cones).max() <= 1e-15
+    assert ck.solve(CASES["diet"]().problem).lam_cones == ()

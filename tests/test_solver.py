@@ -69,9 +69,9 @@ def test_the_status_is_true_and_the_answer_is_the_closed_form(name):
     assert_claim_is_true(case.problem, solution)
     if solution.status is Status.OPTIMAL and case.value is not None:
         scale = max(abs(case.value), 1e-2)
-        assert solution.value == pytest.approx(case.value, abs=2e-7 * scale)
+        assert solution.value == pytest.approx(case.value, abs=max(2e-7 * scale, 1e-8))
     if solution.status is Status.OPTIMAL and case.x is not None:
-        np.testing.assert_allclose(solution.x, case.x, atol=1e-6 * max(1e-3, abs(case.x).max()))
+        np.testing.assert_allclose(solution.x, case.x, atol=1e-6 * max(1e-2, abs(case.x).max()))
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if name != "unbounded_without_a_ray"])
@@ -248,7 +248,7 @@ def test_without_a_slater_point_the_answer_is_inaccurate_or_within_tol():
 
 
 def test_data_beyond_the_range_of_floats_end_in_a_numerical_error():
-    solution = ck.solve(ck.lp([1e300, 1e300], lb=-1e300, ub=1e300))
+    solution = ck.solve(ck.lp([1e300, 1e300], lb=-1e19, ub=1e19))
     assert solution.status is Status.NUMERICAL_ERROR
     assert solution.residuals.max() == np.inf
     assert "no further progress" in solution.message

@@ -10,6 +10,7 @@ Nothing is imported before it is used.
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import importlib.util
 import inspect
@@ -38,7 +39,6 @@ class Method:
     package: str
     solve: Solve
     many: Callable[[Sequence[ck.QCQP], Options], list[Answer]] | None = None
-    distribution: str = ""
     conic: bool = False  # knows factors of P's that occur in several problems
     two_sided: bool = False  # takes linear rows with both sides
 
@@ -48,7 +48,10 @@ class Method:
     def version(self) -> str:
         if self.package == "convexkit":
             return ck.__version__
-        return importlib.metadata.version(self.distribution or self.package)
+        try:
+            return importlib.metadata.version(self.package)
+        except importlib.metadata.PackageNotFoundError:  # distributed under another name
+            return str(getattr(importlib.import_module(self.package), "__version__", "unknown"))
 
     def run(self, problems: Sequence[ck.QCQP], options: Options) -> list[Answer]:
         """One after the other, unless the method has a way of its own."""

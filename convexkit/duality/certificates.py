@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..errors import ProblemError
 from ..problem import QCQP
-from ..quadratic import minimum
+from ..quadratic import Quadratic, minimum
 from .cones import Parts, cones_at_point
 from .kkt import kkt_residuals
 from .lagrangian import SIGN_TOLERANCE, Lagrangian, multipliers, slope_terms
@@ -130,11 +131,10 @@ class UnboundednessCertificate:
         largest = float(ad.max(initial=0.0))
         if not np.isfinite(d).all() or largest == 0:
             return False
-        quadratics = at_point((problem.objective, *problem.inequalities), d, operators=True)
-        # dᵀPd = 0, judged against the curvature along the axes that d uses.
-        rounding = max(ROUNDING**2, 4 * problem.n * EPS)
-        if (2.0 * quadratics.half > rounding * quadratics.curvature).any() \
-                or (quadratics.linear[1:] > ROUNDING * quadratics.linear_terms[1:]).any():
+        # The objective first: most candidates fail there, and it is one of many.
+        if not self.rate(problem) < -1e-6 * float(np.abs(problem.objective.q) @ ad) or _bends((problem.objective,), d):
+            return False
+        if (d[np.isfinite(problem.lb)] < 0).any() or (d[np.isfinite(problem.ub)] > 0).any():
             return False
         finite = np.isfinite(problem.h)
         G = problem.G[finite] if not finite.all() else problem.G
@@ -144,9 +144,7 @@ class UnboundednessCertificate:
         cones = cones_at_point(problem.cones, d, offsets=False)
         if (cones.values > ROUNDING * (cones.terms.heads + cones.terms.norms)).any():
             return False
-        if (d[np.isfinite(problem.lb)] < 0).any() or (d[np.isfinite(problem.ub)] > 0).any():
-            return False
-        return self.rate(problem) < -1e-6 * float(np.abs(problem.objective.q) @ ad)
+        return not _bends(problem.inequalities, d, rising=True)
 
     def rate(self, problem: QCQP) -> float:
         """q₀ᵀd, by how much the objective changes for each unit along d."""
@@ -156,6 +154,15 @@ class UnboundednessCertificate:
         """Whether (x, d) proves `problem` unbounded below. Two products with each P."""
         return self.falls(problem) and bool(np.isfinite(self.x).all()) \
             and kkt_residuals(problem, self.x).primal <= 1e-6 and _meets_limits(problem, self.x)
+
+
+def _bends(quadratics: Sequence[Quadratic], d: np.ndarray, *, rising: bool = False) -> bool:
+    """Whether dᵀPd is positive for any of them, or qᵀd if `rising`, beyond rounding."""
+    at = at_point(quadratics, d, operators=True)
+    # dᵀPd = 0, judged against the curvature along the axes that d uses.
+    rounding = max(ROUNDING**2, 4 * d.size * EPS)
+    return bool((2.0 * at.half > rounding * at.curvature).any()
+                or (rising and (at.linear > ROUNDING * at.linear_terms).any()))
 
 
 def _meets_limits(problem: QCQP, x: np.ndarray) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from ..quadratic import CHUNK, Quadratic, runs, stacked
+from ..quadratic import CHUNK, Quadratic, entry_size, runs, stacked
 from ..validation import dense
 
 # Cancellation below this share of a row's terms is left out of account.
@@ -20,15 +20,11 @@ EPS = float(np.finfo(float).eps)
 def coefficient_size(f: Quadratic) -> float:
     """Largest coefficient of q, and of P where it can be read off."""
     size = float(np.abs(f.q).max(initial=0.0))
+    if f.structure == "operator":
+        return max(size, 1.0)
     if f.structure == "dense":
-        size = max(size, float(np.abs(f.P.diagonal()).max(initial=0.0)))
-    elif f.structure == "sparse":
-        size = max(size, float(np.abs(f.P.data).max(initial=0.0)))
-    elif f.structure == "factored":
-        size = max(size, float(np.abs(f.P.diag).max(initial=0.0)), float(abs(f.P.factor).max()) ** 2)
-    elif f.structure == "operator":
-        size = max(size, 1.0)
-    return size
+        return max(size, float(np.abs(f.P.diagonal()).max(initial=0.0)))
+    return size if f.P is None else max(size, entry_size(f.P))
 
 
 def row_floor(constant: Any, coefficient: Any) -> np.ndarray:
@@ -151,7 +147,7 @@ def _products(members: Sequence[Quadratic], x: np.ndarray, ax: np.ndarray, squar
                 y, ay = P.factor @ x, abs(P.factor) @ ax
                 products[i] = P.factor.T @ y + P.diag * x
                 curvature[i] = ay @ ay + np.abs(P.diag) @ squares
-                largest[i] = max(largest[i], np.abs(P.diag).max(), abs(P.factor).max() ** 2 if P.factor.size else 0.0)
+                largest[i] = max(largest[i], entry_size(P))
                 lost[i] = 2.0 * EPS * curvature[i]
             else:
                 factors.setdefault(P.factor.shape[0], []).append(i)

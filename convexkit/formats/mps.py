@@ -137,7 +137,7 @@ class _Reader:
                 fields.pop()
             return fields if section in ("ROWS", "BOUNDS", "OBJSENSE", "OBJNAME") else fields[1:]
         fields = line.split()
-        if section in ("RHS", "RANGES") and len(fields) % 2 == 0:
+        if section in ("RHS", "RANGES") and len(fields) % 2 == 0 and not self.sets.get(section):
             return [b"", *fields]
         if section == "BOUNDS" and (len(fields) == 2 or (len(fields) == 3 and fields[2] not in self.columns
                                                          and fields[1] in self.columns)):
@@ -250,6 +250,8 @@ class _Reader:
             self._same_set(section, fields[0])
             for name, token in zip(fields[1::2], fields[2::2], strict=True):
                 row = self._row_index(name)
+                if section == "RANGES" and name == self._objective_row():
+                    raise self.text.error(f"RANGES has an entry for the objective, row {shown(name)}.")
                 value = self.text.number(token, "the number", infinite=row >= 0)
                 if row in self.sides[section]:
                     raise self.text.error(f"row {shown(name)} has two entries in {section}.")
@@ -325,8 +327,6 @@ class _Reader:
             q[j[mine]] = value[mine]
             # The objective is its row minus its right-hand side.
             r = 0.0 - self.sides["RHS"].get(-1 - cost_row, 0.0)
-            if -1 - cost_row in self.sides["RANGES"]:
-                raise text.error(f"RANGES has an entry for the objective, row {shown(objective or b'')}.")
 
         A = sp.csr_matrix((value[i >= 0], (i[i >= 0], j[i >= 0])), (m, n))
         low, high = self._row_sides(m)

@@ -44,8 +44,8 @@ def check_total(count: int, n: int, size: int) -> None:
     """Raise ProblemError if `count` quadratic rows and cones of n variables are too much for a file of this size."""
     limit = min(LARGEST_TOTAL, max(FREE_TOTAL, TOTAL_PER_BYTE * size))
     if count * n > limit or count > max(FREE_COUNT, size):
-        raise ProblemError(f"{count} quadratic inequalities and cones of {n} variables need {count * n} numbers; a file "
-                           f"of {size} bytes may have {max(FREE_COUNT, size)} of them with {limit} numbers.")
+        raise ProblemError(f"{count} quadratic inequalities and cones of {n} variables need {count * n} numbers; a "
+                           f"file of {size} bytes may have {max(FREE_COUNT, size)} of them with {limit} numbers.")
 
 
 def symmetric(name: str, i: np.ndarray, j: np.ndarray, value: np.ndarray, n: int) -> Any:

@@ -57,7 +57,7 @@ class Form:
     A, b : scaled equalities, dependent rows left out; kept : indices of the others
     constants : (m,) array; τ·constants + rows·x + s = 0 for the rows that are not curved
     m, degree : number of slack entries, and of complementary pairs (a cone counts as one)
-    contradiction : multipliers that prove the equalities inconsistent, or None
+    contradiction : multipliers that prove the equalities, or two bounds, inconsistent; or None
     """
 
     def __init__(self, problem: QCQP, passes: int):
@@ -141,6 +141,16 @@ class Form:
             if split.contradiction is not None:
                 self.contradiction = self.unscale(np.zeros(n), np.zeros(self.m), split.contradiction, 1.0 / self.c)
             self.kept = split.kept
+        crossed = bounds.lb - bounds.ub
+        if (crossed > 0).any() and self.contradiction is None:
+            # lb ≤ x ≤ ub with lb > ub is a proof by itself; whether it exceeds rounding, its verification says.
+            j = int(np.argmax(np.where(np.isfinite(crossed), crossed, -np.inf)))
+            lam = np.zeros(self.m)
+            at = rows.shape[0] + int(np.searchsorted(self.low, j))
+            lam[at] = 1.0 / self.d_low[at - rows.shape[0]]
+            at = rows.shape[0] + self.low.size + int(np.searchsorted(self.high, j))
+            lam[at] = 1.0 / self.d_high[at - rows.shape[0] - self.low.size]
+            self.contradiction = self.unscale(np.zeros(n), lam, np.zeros(self.kept.size), crossed[j] / self.c)
         self.A, self.b = (A, b) if self.kept.size == b.size else (A[self.kept], b[self.kept])
         self.p = self.b.size
 

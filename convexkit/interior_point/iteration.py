@@ -57,9 +57,9 @@ def _run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord]
         contradiction = certificate_of(found)
         if contradiction.verify(problem):
             return Outcome("infeasible", form.origin(), form.origin(), contradiction, None, 0, "linear algebra")
-    if form.m == 0:
-        return _without_inequalities(problem, form, callback, start)
     system = choose_backend(form, settings)
+    if form.m == 0:
+        return _without_inequalities(problem, form, system, callback, start)
     monitor = Monitor(problem, form)
     z = _start(form, system).evaluate(form)
     # Residuals may lag behind complementarity by this much: θ ≤ lag·μ.
@@ -203,16 +203,28 @@ def _search(form: Form, settings: Settings, z: Point, d: Step, eta: float, lag: 
     return None, 0.0
 
 
-def _without_inequalities(problem: QCQP, form: Form, callback: Callable[[IterationRecord], Any] | None,
-                          start: float) -> Outcome:
+def _without_inequalities(problem: QCQP, form: Form, system: KKTSystem,
+                          callback: Callable[[IterationRecord], Any] | None, start: float) -> Outcome:
     """A quadratic on a subspace: one linear system instead of an iteration."""
-    objective = Quadratic(problem.objective.P, form.q0, 0.0)
-    x, nu, direction = minimise_on_subspace(objective, form.A, form.b)
+    name = "linear algebra"
+    if form.layout == "sparse":
+        name = system.name
+        nothing = np.zeros(0)
+        if not system.factor(form.c, nothing, NesterovTodd(form.cones, nothing, nothing)):
+            return Outcome("stalled", form.origin(), form.origin(), None, None, 0, name)
+        x, _, nu = system.solve(-form.c * form.q0, nothing, form.b)
+        size = float(np.abs(x).max(initial=0.0))
+        # Regularized, a flat direction along which f falls takes x far out.
+        direction = x / size if size > 0 else None
+    else:
+        objective = Quadratic(problem.objective.P, form.q0, 0.0)
+        x, nu, direction = minimise_on_subspace(objective, form.A, form.b)
+        nu = nu * form.c
     if direction is not None and UnboundednessCertificate(x, direction).falls(problem):
-        return Outcome("unbounded", form.origin(), form.origin(), None, direction, 0, "linear algebra")
-    point = form.unscale(x, np.zeros(0), nu * form.c, 1.0)
+        return Outcome("unbounded", form.origin(), form.origin(), None, direction, 0, name)
+    point = form.unscale(x, np.zeros(0), nu, 1.0)
     if callback is not None:
         r = kkt_residuals(problem, point.x, point.lam, point.nu, point.lam_lb, point.lam_ub)
         callback(IterationRecord(0, r.value, r.dual_value, r.primal, r.stationarity, r.gap, 1.0, 1.0, 0.0, 0.0,
                                  time.perf_counter() - start))
-    return Outcome("converged", point, point, None, None, 0, "linear algebra")
+    return Outcome("converged", point, point, None, None, 0, name)

@@ -25,6 +25,7 @@ class Monitor:
         self._absolute_q0 = np.abs(form.q0)
         self._absolute_A = abs(form.A)
         self._unit = min(1.0, coefficient_size(problem.objective))
+        self._no_slope = not form.q0.any()
         # As in kkt_residuals: a row or bound without a constant is measured against at most 1 unit of itself.
         rows = form.rows.shape[0]
         largest = row_largest(form.rows)
@@ -46,7 +47,7 @@ class Monitor:
         sizes = np.maximum(z.sizes, self._floor * tau)
         if form.cones.count:
             part = form.cones.part
-            sizes[part] = form.cones.spread(form.cones.largest(sizes[part]))
+            sizes[part] = form.cones.spread(np.sqrt(form.cones.inner(sizes[part], sizes[part])))
         primal = _share(z.r_p, sizes)
         if form.p:
             size = np.maximum(self._absolute_A @ np.abs(z.x) + np.abs(form.b) * tau, self._equality_floor * tau)
@@ -56,6 +57,8 @@ class Monitor:
                                    seconds)
         slack = (float(z.lam @ (z.r_p - z.s)) + float(z.nu @ z.r_e)) / (form.c * tau * tau)
         slope = max(float(np.abs(v).max(initial=0.0)) for v in (z.slope0, form.c * tau * form.q0, z.pull, z.A_nu))
+        if self._no_slope:
+            slope = max(slope, form.c * tau * self._unit)
         size_v = abs(0.5 * z.xPx / tau**2) + float(self._absolute_q0 @ np.abs(z.x)) / tau
         size_v = max(size_v, ATTAINABLE * float((z.lam * sizes).max(initial=0.0)) / (form.c * tau * tau))
         return IterationRecord(

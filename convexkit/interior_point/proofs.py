@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import numpy as np
-from scipy.linalg import eigh, lstsq
+from typing import Any
 
-from ..duality import InfeasibilityCertificate, UnboundednessCertificate, split_by_sign
+import numpy as np
+import scipy.sparse as sp
+from scipy.linalg import eigh, lstsq
+from scipy.sparse.linalg import splu
+
+from ..duality import InfeasibilityCertificate, UnboundednessCertificate, row_largest, split_by_sign
 from ..problem import QCQP
-from ..validation import dense
 from .embedding import Point
 from .form import Form, Multipliers
 
@@ -46,8 +49,23 @@ def _cleaned(problem: QCQP, form: Form, z: Point, point: Multipliers) -> Multipl
     left = left - more_lb + more_ub
     nu = point.nu
     if problem.p:
-        nu = nu - lstsq(dense(problem.A).T, left, check_finite=False)[0]
+        nu = nu - least_squares_nu(problem.A, left)
     return Multipliers(point.x, point.lam, nu, point.lam_lb + more_lb, point.lam_ub + more_ub, point.lam_cones)
+
+
+def least_squares_nu(A: Any, slope: np.ndarray) -> np.ndarray:
+    """The ν that minimises ‖Aᵀν - slope‖. For sparse A from the system [I Aᵀ; A -δI], factored once."""
+    if not sp.issparse(A):
+        return lstsq(A.T, slope, check_finite=False)[0]
+    p, n = A.shape
+    sizes = row_largest(A)
+    scaled = sp.diags_array(1.0 / np.where(sizes > 0, sizes, 1.0)) @ A
+    matrix = sp.block_array([[sp.eye_array(n), scaled.T], [scaled, -1e-12 * sp.eye_array(p)]], format="csc")
+    try:
+        solution = splu(matrix).solve(np.concatenate([slope, np.zeros(p)]))
+    except RuntimeError:
+        return np.zeros(p)
+    return solution[n:] / np.where(sizes > 0, sizes, 1.0)
 
 
 def _ray(problem: QCQP, form: Form, z: Point, last: bool) -> np.ndarray | None:

@@ -26,11 +26,11 @@ from .settings import Settings
 # Cones up to this size enter W² as dense blocks; larger ones as a diagonal with two more rows and columns.
 LARGEST_BLOCK = 6
 REFINEMENTS = 10
-# What is added to the diagonal of the scaled matrix, with the sign that makes it quasi-definite. Where the matrix is
-# nearly singular, the factors without pivoting are useless all the same: if refinement stops above POOR, it is factored
-# again with threshold pivoting, which needs hardly any regularization, but takes two to ten times as long.
-REGULARIZATION, POOR = 1e-10, 1e-9
-PIVOTED, PIVOT_THRESHOLD = 1e-14, 0.1
+# Ways to factor, tried in turn: what is added to the diagonal of the scaled matrix, with the sign that makes it
+# quasi-definite; the threshold for pivoting; and the relative residual, after refinement, above which the next way is
+# tried. Where the matrix is nearly singular, factors without pivoting can be useless; pivoting needs hardly any
+# regularization, but takes two to ten times as long, or more.
+WAYS = ((1e-10, 0.0, 1e-9), (1e-8, 0.0, 1e-6), (1e-14, 0.1, np.inf))
 
 
 class SparseLDL(KKTSystem):
@@ -155,25 +155,26 @@ class SparseLDL(KKTSystem):
         data *= scale[self._rows]
         data *= scale[self._columns]
         self._exact.data = data
-        self._pivoted = False
+        self._level = 0
         return self._decompose()
 
     def _decompose(self) -> bool:
-        """Factor without pivoting, or with it where that breaks down."""
-        np.copyto(self._matrix.data, self._exact.data)
-        self._matrix.data[self._diagonal] += (PIVOTED if self._pivoted else REGULARIZATION) * self._signs
-        try:
-            if self._pivoted:
-                self._lu = splu(self._matrix, permc_spec="COLAMD", diag_pivot_thresh=PIVOT_THRESHOLD)
-            else:
-                self._lu = splu(self._matrix, permc_spec="NATURAL", diag_pivot_thresh=0.0,
-                                options={"SymmetricMode": True})
-        except RuntimeError:  # a pivot is exactly zero
-            if self._pivoted:
-                return False
-            self._pivoted = True
-            return self._decompose()
-        return True
+        """Factor in the present way, or the next one that works."""
+        for level in range(self._level, len(WAYS)):
+            self._level = level
+            regularization, threshold, _ = WAYS[level]
+            np.copyto(self._matrix.data, self._exact.data)
+            self._matrix.data[self._diagonal] += regularization * self._signs
+            try:
+                if threshold:
+                    self._lu = splu(self._matrix, permc_spec="COLAMD", diag_pivot_thresh=threshold)
+                else:
+                    self._lu = splu(self._matrix, permc_spec="NATURAL", diag_pivot_thresh=0.0,
+                                    options={"SymmetricMode": True})
+                return True
+            except RuntimeError:  # a pivot is exactly zero
+                continue
+        return False
 
     def solve(self, rhs_x: np.ndarray, rhs_z: np.ndarray, rhs_y: np.ndarray
               ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -191,12 +192,13 @@ class SparseLDL(KKTSystem):
         rhs[self._size - p:] = rhs_y
         rhs = self._scale * rhs[self._order]
         solution, error = self._refined(rhs)
-        if not error <= POOR and not self._pivoted:
-            self._pivoted = True
-            if self._decompose():
-                other, other_error = self._refined(rhs)
-                if not other_error >= error:
-                    solution = other
+        while not error <= WAYS[self._level][2]:
+            self._level += 1
+            if not self._decompose():
+                break
+            other, other_error = self._refined(rhs)
+            if not other_error >= error:
+                solution, error = other, other_error
         out = (self._scale * solution)[self._place]
         dx = out[:form.n]
         lam = np.concatenate([out[form.n:form.n + rows], -form.d_low * dx[form.low], form.d_high * dx[form.high]])

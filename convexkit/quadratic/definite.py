@@ -22,6 +22,8 @@ CONVEXITY_TOLERANCE = 1e-12
 LARGE = 1000
 # Connected blocks up to this size are factored as dense arrays, all blocks of one size in one call.
 BLOCK = 200
+# Where P touches no more variables than these, it is formed.
+FEW = 64
 # What a banded factorization may take: entries of the band, and n·width² operations.
 BAND_ENTRIES, BAND_WORK = 2e7, 4e9
 
@@ -58,6 +60,21 @@ def frobenius(entries: np.ndarray) -> float:
     return float(np.sqrt(squares)) if 1e-200 < squares < 1e200 else float(dnrm2(flat.astype(np.float64, copy=False)))
 
 
+def norm_bound(absolute: Any, entries: np.ndarray) -> float:
+    """An upper bound of ‖P‖₂ for a sparse P, from |P| and its entries; within a few times ‖P‖₂.
+
+    For any w > 0 no eigenvalue of |P| exceeds the largest (|P|w)ⱼ/wⱼ (Collatz and Wielandt). With w = 1 this is the
+    1-norm; a step or two of the power method bring it close where single rows are much fuller than others.
+    """
+    bound = frobenius(entries)
+    w = np.ones(absolute.shape[0])
+    for _ in range(4 if bound > 0 else 0):
+        product = absolute @ w
+        bound = min(bound, float((product / w).max()))
+        w = np.maximum(product / product.max(), 1e-12)
+    return bound
+
+
 # --- Dense ---
 
 
@@ -85,21 +102,28 @@ def _cholesky(P: np.ndarray, shift: float) -> tuple[np.ndarray, int]:
 class _Sparse:
     """A sparse symmetric matrix without the variables it does not touch, in connected blocks.
 
-    `scale` is what the entries were divided by, `size` an upper bound of the norm of what is left: the smaller of
-    the 1-norm and the Frobenius norm, within a few times the 2-norm. A diagonal matrix is not taken apart.
+    `scale` is what the entries were divided by, `size` an upper bound of the norm of what is left. A diagonal matrix
+    is not taken apart, and one that touches few variables is formed.
     """
 
     def __init__(self, P: Any):
-        self.n = P.shape[0]
+        n = P.shape[0]
         self.touches_all = True
         self.diagonal = P.diagonal().astype(np.float64, copy=False)
         self.matrix: Any = None
+        self.few: np.ndarray | None = None
         self.scale = 1.0
         if P.nnz == np.count_nonzero(self.diagonal):
             self.size = float(np.abs(self.diagonal).max(initial=0.0))
             return
+        counts = np.diff(P.indptr)
+        touched = np.flatnonzero(counts)
+        self.touches_all = touched.size == n
+        if touched.size <= FEW:
+            self.few = _formed_from(P, counts, touched)
+            return
         touched, matrix = compressed(P)
-        self.touches_all = touched.size == self.n
+        self.touches_all = touched.size == n
         # Powers of two are exact; entries near 1 can be squared.
         largest = float(np.abs(matrix.data).max(initial=0.0))
         self.scale = 2.0 ** np.ceil(np.log2(largest)) if largest > 0 else 1.0
@@ -107,10 +131,13 @@ class _Sparse:
         self.matrix = matrix
         self.diagonal = matrix.diagonal()
         self.rows = np.repeat(np.arange(touched.size), np.diff(matrix.indptr))
-        self.row_sums = np.bincount(self.rows, weights=np.abs(matrix.data), minlength=touched.size)
-        self.size = min(float(self.row_sums.max(initial=0.0)), frobenius(matrix.data))
+        absolute = abs(matrix)
+        self.row_sums = absolute @ np.ones(touched.size)
+        self.size = norm_bound(absolute, matrix.data)
 
     def is_psd(self) -> bool:
+        if self.few is not None:
+            return _dense_is_psd(self.few)
         shift = CONVEXITY_TOLERANCE * self.size
         if self.diagonal.min(initial=0.0) < -shift:
             return False
@@ -130,10 +157,12 @@ class _Sparse:
         return all(Shifted(block).solver(shift) is not None for block in self._large_blocks())
 
     def smallest_eigenvalue(self) -> float:
+        least = [] if self.touches_all else [0.0]
+        if self.few is not None:
+            return min([*least, float(eigvalsh(self.few, subset_by_index=[0, 0])[0])])
         if self.matrix is None:
             return float(self.diagonal.min())
         self._split()
-        least = [] if self.touches_all else [0.0]
         alone = self.sizes[self.label] == 1
         if alone.any():
             least.append(float(self.diagonal[alone].min()))
@@ -182,6 +211,15 @@ class _Sparse:
             else:
                 members = self.order[self.starts[c]:self.starts[c] + self.sizes[c]]
                 yield self.matrix[members][:, members]
+
+
+def _formed_from(P: Any, counts: np.ndarray, touched: np.ndarray) -> np.ndarray:
+    """The rows and columns `touched` of a CSR matrix as an array, `counts` being the entries of each row."""
+    k = touched.size
+    place = np.zeros(P.shape[0], dtype=np.intp)  # columns that no row touches hold explicit zeros
+    place[touched] = np.arange(k)
+    rows = np.repeat(np.arange(k), counts[touched])
+    return np.bincount(rows * k + place[P.indices], weights=P.data, minlength=k * k).reshape(k, k)
 
 
 def compressed(P: Any) -> tuple[np.ndarray, Any]:

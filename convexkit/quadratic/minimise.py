@@ -9,7 +9,7 @@ import scipy.sparse as sp
 from scipy.linalg import cho_solve, eigh
 from scipy.linalg.lapack import dpotrf
 
-from .definite import CONVEXITY_TOLERANCE, LARGE, Shifted, Solve, compressed, frobenius
+from .definite import CONVEXITY_TOLERANCE, LARGE, Shifted, Solve, compressed, frobenius, norm_bound
 from .matrices import FactoredMatrix, SummedMatrix
 from .quadratic import Quadratic, formed
 
@@ -140,17 +140,17 @@ def _factored(P: FactoredMatrix, q: np.ndarray) -> Found:
 def _summed(base: Any, F: np.ndarray, q: np.ndarray) -> Found:
     """base + FᵀF, through one factorization of it plus a shift.
 
-    Each round splits the slope ℓ = Px + q and takes out the part that P can balance. With S = P + δI, on an
-    eigenvector of eigenvalue λ,
+    Each round takes the part that P can balance out of the slope ℓ = Px + q. With S = P + δI, on an eigenvector of
+    eigenvalue λ,
 
-        u = (δS⁻¹)²ℓ   has the share (δ/(λ + δ))²: all where λ = 0, next to nothing where λ ≫ δ
-        x ← x - S⁻¹(ℓ - u)   leaves of ℓ the share δ/(λ + δ) or so where λ ≫ δ, all where λ = 0
+        (δS⁻¹)²ℓ is the share (δ/(λ + δ))² of ℓ: all of it where λ = 0, next to nothing where λ ≫ δ
+        v = (I - (δS⁻¹)²)²ℓ: the rest; a second time, as the first leaves 1e-4 where λ = 0 in floating point
+        x ← x - S⁻¹v leaves of ℓ about the share δ/λ where λ ≫ δ, all of it where λ = 0
 
     so that x does not grow along directions in which P is flat.
     """
     absolute, absolute_F = abs(base), np.abs(F)
-    row_sums = absolute @ np.ones(q.size)
-    size = min(float(row_sums.max(initial=0.0)), frobenius(base.data)) + frobenius(F @ F.T)
+    size = norm_bound(absolute, base.data) + frobenius(F @ F.T)
     if size == 0.0:
         return 0.0, np.zeros(q.size), q.copy()
     delta = CONVEXITY_TOLERANCE * size
@@ -161,8 +161,9 @@ def _summed(base: Any, F: np.ndarray, q: np.ndarray) -> Found:
     x = Px = spread = np.zeros(q.size)
     before = np.inf
     for _ in range(20):
-        slope = Px + q
-        left = slope - delta * solve(delta * solve(slope))
+        left = Px + q
+        for _ in range(2):
+            left = left - delta * solve(delta * solve(left))
         amount = float(np.abs(left).max())
         if amount > 0.95 * before or (np.abs(left) <= 4.0 * EPS * (spread + np.abs(q))).all():
             break

@@ -69,7 +69,7 @@ def _curvature(n: int, terms: list[tuple[float, Quadratic]]) -> Any:
         return _dense_sum(n, kinds)
     if not positive:
         return SymmetricOperator(n, lambda v: sum(w * f.hessp(v) for w, f in terms))
-    diagonal = sum(w * P.diag for w, P in factored)
+    diagonal = _diagonal_sum(n, factored)
     dense = [np.sqrt(w) * P.factor for w, P in factored if not sp.issparse(P.factor)]
     thin = [np.sqrt(w) * P.factor for w, P in factored if sp.issparse(P.factor)]
     if "sparse" not in kinds and not (dense and thin):
@@ -107,6 +107,13 @@ def _dense_sum(n: int, kinds: dict[str, list[tuple[float, Any]]]) -> np.ndarray:
         for w, F in chosen:
             if sp.issparse(F):
                 total += w * (F.T @ F).toarray()
-    for w, P in kinds.get("factored", []):
-        total[np.diag_indices(n)] += w * P.diag
+    total.reshape(-1)[::n + 1] += _diagonal_sum(n, kinds.get("factored", []))
+    return total
+
+
+def _diagonal_sum(n: int, terms: list[tuple[float, FactoredMatrix]]) -> np.ndarray:
+    """Σ w·diag of factored terms."""
+    total = np.zeros(n)
+    for part in runs([n] * len(terms)):
+        total += np.array([w for w, _ in terms[part]]) @ stacked([P.diag for _, P in terms[part]])
     return total
