@@ -121,8 +121,7 @@ def measure(instance: Instance, names: Sequence[str], repeats: int, threads: int
         rows |= verdict(instance, {name: run.returned for name, run in first.items() if not run.error})
         times = turns({name: worker for name, worker in workers.items() if rows[name]["status"] == "solved"},
                       first, ruler, repeats, time_limit)
-        if "convexkit" in times and instance.problems and isolate and \
-                (size := sum(map(data_bytes, instance.problems))) >= LARGE:
+        if "convexkit" in times and isolate and (size := data_bytes(instance.problems)) >= LARGE:
             peak = workers["convexkit"].peak_memory(10 * time_limit)
             rows["convexkit"]["peak_over_data"] = np.nan if peak is None else peak / size
     finally:
@@ -235,6 +234,7 @@ def table(rows: Sequence[Row]) -> str:
             if not row.get("median_s", np.nan) > 0:
                 reason = row["solver_status"] if row["status"] == "failed" else (
                     f"{row['status']}: violation {row['violation']:.1e}, value off by {row['value_error']:.1e}, "
+                    f"{'' if np.isnan(row['kkt']) else 'KKT residual {:.1e}, '.format(row['kkt'])}"
                     f"{row['solver_status'][:60]}")
                 lines.append(f"  {row['method']:<15} {reason}")
                 continue
@@ -276,7 +276,7 @@ def markdown(rows: Sequence[Row]) -> str:
         own = [next((figures(cost(row)) for row in group if row["method"] == name), "") for name in ours]
         peers = ", ".join(f"{row['method']} {figures(cost(row))}{doubt(row)}" for row in group
                           if row["method"] not in ours)
-        threads = {str(row["threads"]) for row in group} - {"1"}
+        threads = {str(row["threads"]) for row in group} - {"1", "unknown"}
         words = f"{family}: {FAMILIES[family].words.format(*size.split('x'))}{' (all threads)' if threads else ''}"
         lines.append(f"| {words} | {''.join(f'{cell} | ' for cell in own)}{peers} |")
     return "\n".join(lines)

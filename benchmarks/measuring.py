@@ -89,17 +89,15 @@ def kkt(problem: ck.QCQP, solution: Any) -> float:
                             **cones).max()
 
 
-def data_bytes(problem: ck.QCQP) -> int:
-    """Bytes of the arrays that state a problem."""
-    def size(M: Any) -> int:
-        if M is None:
-            return 0
-        if sp.issparse(M):
-            return M.data.nbytes + M.indices.nbytes + M.indptr.nbytes
-        return M.factor.nbytes + M.diag.nbytes if hasattr(M, "factor") else getattr(M, "nbytes", 0)
-
-    quadratics = (problem.objective, *problem.inequalities)
-    return sum(size(f.P) + f.q.nbytes for f in quadratics) + size(problem.G) + size(problem.A)
+def data_bytes(problems: Sequence[ck.QCQP]) -> int:
+    """Bytes of the matrices that state some problems; what they share is counted once."""
+    arrays: dict[int, Any] = {}
+    for problem in problems:
+        for M in (*(f.P for f in (problem.objective, *problem.inequalities)), problem.G, problem.A):
+            factored = hasattr(M, "factor")
+            parts = (M.data, M.indices, M.indptr) if sp.issparse(M) else (M.factor, M.diag) if factored else (M,)
+            arrays |= {id(part): part for part in parts if isinstance(part, np.ndarray)}
+    return sum(array.nbytes for array in arrays.values())
 
 
 @contextmanager

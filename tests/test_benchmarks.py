@@ -380,6 +380,16 @@ def test_points_are_judged_relative_to_the_terms_of_each_row():
     assert measuring.judge(cone, np.array([0.6, 0.8])).violation <= 1e-16
 
 
+def test_the_size_of_the_data_counts_shared_and_structured_arrays_once():
+    # One covariance and one row of ones for all points.
+    assert measuring.data_bytes(families.make("frontier", (8, 20)).problems) == 8 * (20 * 20 + 20)
+    (portfolio,) = families.make("portfolio", (50, 5)).problems
+    assert measuring.data_bytes([portfolio]) == 8 * (3 * (5 * 50 + 50) + 50)
+    (banded,) = families.make("banded", (200, 3)).problems
+    assert measuring.data_bytes([banded]) == sum(
+        part.nbytes for f in (banded.objective, *banded.inequalities) for part in (f.P.data, f.P.indices, f.P.indptr))
+
+
 @pytest.mark.parametrize(("arguments", "words"), [
     (["--family", "round"], "--family round is not known"), (["--method", "magic"], "--method magic is not known"),
     (["--size", "7x7"], "--size 7x7 is no size"), (["--repeats", "0"], "--repeats must be at least 1"),

@@ -292,6 +292,9 @@ def test_kkt_residuals_need_a_point_that_fits():
         ck.kkt_residuals(KKT, np.zeros(3))
     with pytest.raises(ck.ProblemError, match="lam has length 1; expected 2"):
         ck.kkt_residuals(KKT, np.zeros(2), [1.0])
+    for judge in (ck.kkt_residuals, ck.sensitivity):
+        with pytest.raises(ck.ProblemError, match="problem must be a QCQP; got Quadratic"):
+            judge(KKT.objective, np.zeros(2))
 
 
 # ---------------------------------------------------------------- certificates
@@ -589,6 +592,22 @@ def test_large_factored_and_sparse_terms_share_one_dual_function():
     assert kept.at(lam).structure == "operator"
     assert kept.dual_function(lam) == pytest.approx(formed.dual_function(lam), rel=1e-11)
     np.testing.assert_allclose(kept.minimizer(lam), formed.minimizer(lam), atol=1e-9)
+
+
+def test_bounds_are_the_domain_of_large_sums_too():
+    # Half of the variables end at a bound; the others are solved for in what is left of the sum.
+    rng = np.random.default_rng(10)
+    n = 1200
+    F = rng.standard_normal((3, n)) / 10
+    objective = ck.Quadratic(sp.diags_array(1.0 + rng.random(n), format="csr"), rng.standard_normal(n))
+    factored = ck.Quadratic.from_factor(F, diag=0.5, r=-1.0)
+    kept = ck.Lagrangian(ck.QCQP(objective, [factored], lb=-0.3, ub=0.3))
+    formed = ck.Lagrangian(ck.QCQP(ck.Quadratic(objective.hessian(), objective.q), [factored], lb=-0.3, ub=0.3))
+    for lam in (0.0, 0.7):
+        assert kept.dual_function([lam]) == pytest.approx(formed.dual_function([lam]), rel=1e-6)
+    beyond = ck.QCQP(ck.Quadratic.from_factor(1e200 * np.ones((1, n)), q=np.ones(n)))
+    with np.errstate(over="ignore", invalid="ignore"):
+        assert ck.Lagrangian(beyond).dual_function() == -np.inf
 
 
 def test_a_large_sparse_certificate_of_infeasibility_has_a_margin():

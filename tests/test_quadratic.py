@@ -227,8 +227,27 @@ def test_general_sparse_matrices_are_judged_by_the_pivots_of_a_sparse_factorizat
     joined = pairs + 1e-3 * sp.diags_array([np.ones(1598)] * 2, offsets=[-2, 2])
     assert not ck.Quadratic(sp.csr_array(joined)).is_convex()
     assert definite.Shifted(sp.csr_array(pairs)).solver(0.0) is None
+    assert definite.Shifted(sp.csr_array(sp.kron(sp.eye_array(800), np.ones((2, 2))))).solver(0.0) is None
     f = ck.Quadratic(P, np.ones(1600))
     np.testing.assert_allclose(P @ minimum(f)[1], -1.0, atol=1e-12)
+
+
+def test_every_large_block_is_judged():
+    for shifts, convex in (((0.0, 0.0), True), ((0.0, 1e-3), False), ((1e-3, 0.0), False)):
+        blocks = [grid(20) - (2.0 * chain_eigenvalue(20) + shift) * sp.eye_array(400) for shift in shifts]
+        f = ck.Quadratic(sp.csr_array(sp.block_diag([*blocks, np.eye(3)])))
+        assert f.is_convex() == convex
+        assert f.smallest_eigenvalue() == pytest.approx(-max(shifts), abs=1e-13)
+
+
+def test_a_variable_that_all_others_touch_does_not_hide_that_these_are_indefinite():
+    n = 3000
+    rest = chain(n) - (chain_eigenvalue(n) + 1e-3) * sp.eye_array(n)
+    border = sp.csr_array(np.full((1, n), 1e-3))
+    P = sp.csr_array(sp.block_array([[rest, border.T], [border, np.full((1, 1), 1e3)]]))
+    assert not ck.Quadratic(P).is_convex()
+    lifted = sp.csr_array(P + 2e-3 * sp.eye_array(n + 1))
+    assert ck.Quadratic(lifted).is_convex() == (np.linalg.eigvalsh(lifted.toarray())[0] >= 0)
 
 
 def test_a_million_variables_are_judged_without_forming_anything():
@@ -282,6 +301,8 @@ def test_a_large_factored_matrix_with_a_negative_diagonal_is_judged_by_its_schur
     assert ck.Quadratic.from_factor(F, diag).is_convex() != ck.Quadratic.from_factor(0.001 * F, diag).is_convex()
     diag[:k + 1] = -1e-3
     assert not ck.Quadratic.from_factor(F, diag).is_convex(), "more negative entries than rows"
+    diag[:] = np.where(diag < 0, -1e-13, diag)
+    assert ck.Quadratic.from_factor(F, diag).is_convex(), "rounding of zero"
     assert ck.Quadratic.from_factor(F, 0.0).smallest_eigenvalue() == pytest.approx(0.0, abs=1e-8)
     tall = ck.Quadratic.from_factor(np.vstack([np.eye(n), np.eye(n)]), -1.0)
     assert tall.is_convex()
@@ -298,6 +319,13 @@ def test_a_weighted_sum_has_the_sum_of_the_values(first, second):
     x = np.array([0.3, -1.0, 2.0])
     assert total(x) == pytest.approx(2 * f(x) + 0.5 * g(x) + 3 * affine(x), rel=1e-13)
     np.testing.assert_allclose(total.hessian(), 2.5 * P, rtol=1e-13)
+
+
+def test_a_sparse_factor_counts_in_a_sum_as_a_dense_one():
+    x = np.array([0.3, -1.0, 2.0])
+    sparse, dense = ck.Quadratic.from_factor(sp.csr_array(F), 1.0), ck.Quadratic.from_factor(F, 1.0)
+    total = weighted_sum([2.0, -3.0, 1.0, 1.5], [sparse, sparse, dense, FORMS["sparse"]()])
+    assert total(x) == pytest.approx(1.5 * FORMS["dense"]()(x), rel=1e-13)
 
 
 def test_sums_keep_structure_where_they_can():
@@ -331,8 +359,8 @@ def test_sums_of_large_sparse_and_factored_terms_are_not_formed():
     assert weighted_sum([-1e-3, 1.0], [band, few]).is_convex() == (
         np.linalg.eigvalsh(few.hessian() - 1e-3 * band.hessian())[0] >= 0)
     assert summed.smallest_eigenvalue() == pytest.approx(np.linalg.eigvalsh(summed.hessian())[0], rel=1e-9)
-    copy = pickle.loads(pickle.dumps(summed.P))
-    np.testing.assert_array_equal(copy @ x, summed.P @ x)
+    for matrix in (summed.P, few.P):
+        np.testing.assert_array_equal(pickle.loads(pickle.dumps(matrix)) @ x, matrix @ x)
     np.testing.assert_allclose(summed.P @ np.eye(n)[:, :3], summed.hessian()[:, :3], atol=1e-12)
 
 

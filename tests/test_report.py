@@ -122,6 +122,12 @@ def test_iterations_are_drawn_whatever_the_residuals_are(tmp_path, name):
     assert (tmp_path / "iterations.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_summary_needs_the_problem_and_then_its_solution():
+    problem = CASES["diet"]().problem
+    with pytest.raises(ck.ProblemError, match="summary takes the problem, then its solution"):
+        report.summary(ck.solve(problem), problem)
+
+
 def test_no_records_are_no_picture(tmp_path):
     with pytest.raises(ck.ProblemError, match="records is empty"):
         report.plot_iterations([], tmp_path / "nothing.png")

@@ -102,9 +102,9 @@ def kkt_residuals(problem: QCQP, x: Any, lam: Any = None, nu: Any = None, lam_lb
     >>> ck.kkt_residuals(problem, [-1.0, 0.0], [1.0]).max()
     0.0
     """
-    x = as_vector("x", x, problem.n)
     implied = lam_lb is None and lam_ub is None
     lam, nu, lam_lb, lam_ub, lam_cones = multipliers(problem, lam, nu, lam_lb, lam_ub, lam_cones)
+    x = as_vector("x", x, problem.n)
     z = Parts.of(lam_cones)
     quadratics = len(problem.inequalities)
     ax = np.abs(x)

@@ -178,7 +178,7 @@ class Lagrangian:
         if function.r == -np.inf:
             return -np.inf, None
         value, x, leftover = minimum(function)
-        if x is None:
+        if x is None or np.isnan(value):
             return -np.inf, None
         terms = slope_terms(pr, lam, nu, lam_lb, lam_ub, lam_cones)
         if (np.abs(leftover) > SLOPE_TOLERANCE * np.maximum(terms, terms.max(initial=0.0) * SLOPE_TOLERANCE)).any():

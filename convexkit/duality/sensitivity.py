@@ -66,8 +66,8 @@ def sensitivity(problem: QCQP, x: Any, lam: Any = None, nu: Any = None, lam_lb: 
     >>> ck.sensitivity(problem, [2.0], [2.0]).value_wrt_h
     array([-2.])
     """
-    x = as_vector("x", x, problem.n)
     residual = kkt_residuals(problem, x, lam, nu, lam_lb, lam_ub, lam_cones).max()
+    x = as_vector("x", x, problem.n)
     if lam_lb is None and lam_ub is None:
         # At an optimal point the slope left by the other multipliers is that of the bounds.
         slope = Lagrangian(problem).gradient(x, lam, nu, lam_cones=lam_cones)

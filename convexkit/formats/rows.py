@@ -19,6 +19,8 @@ from .text import FREE_COUNT
 FREE_TOTAL = 2**24
 TOTAL_PER_BYTE = 1000
 LARGEST_TOTAL = 2**27
+# Every one of them takes at least this many bytes to state.
+LEAST_BYTES = 16
 
 
 class Terms(NamedTuple):
@@ -43,9 +45,10 @@ def both_triangles(k: np.ndarray, i: np.ndarray, j: np.ndarray, value: np.ndarra
 def check_total(count: int, n: int, size: int) -> None:
     """Raise ProblemError if `count` quadratic rows and cones of n variables are too much for a file of this size."""
     limit = min(LARGEST_TOTAL, max(FREE_TOTAL, TOTAL_PER_BYTE * size))
-    if count * n > limit or count > max(FREE_COUNT, size):
+    most = max(FREE_COUNT, size // LEAST_BYTES)
+    if count * n > limit or count > most:
         raise ProblemError(f"{count} quadratic inequalities and cones of {n} variables need {count * n} numbers; a "
-                           f"file of {size} bytes may have {max(FREE_COUNT, size)} of them with {limit} numbers.")
+                           f"file of {size} bytes may have {most} of them with {limit} numbers.")
 
 
 def symmetric(name: str, i: np.ndarray, j: np.ndarray, value: np.ndarray, n: int) -> Any:

@@ -371,9 +371,7 @@ def _factored_is_definite(F: np.ndarray, d: np.ndarray) -> bool:
         return False
     inner = (F[:, ~low] / d[~low]) @ F[:, ~low].T
     inner[np.diag_indices_from(inner)] += 1.0
-    factor, info = _cholesky(inner, 0.0)
-    if info != 0:
-        return False
+    factor, _ = _cholesky(inner, 0.0)
     schur = F[:, low].T @ cho_solve((factor, True), F[:, low], check_finite=False)
     schur[np.diag_indices_from(schur)] += d[low]
     return _cholesky((schur + schur.T) / 2, 0.0)[1] == 0
@@ -385,8 +383,6 @@ def _factored_smallest(F: np.ndarray, d: np.ndarray) -> float:
     tolerance = CONVEXITY_TOLERANCE * max(abs(low), abs(high))
     while high - low > tolerance:
         middle = 0.5 * (low + high)
-        if not low < middle < high:
-            break
         if _factored_is_definite(F, d - middle):
             low = middle
         else:
