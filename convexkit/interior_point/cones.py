@@ -136,6 +136,13 @@ class NesterovTodd:
         out[part] = self._times(self._times(v[part], inverse=True), inverse=True)
         return out
 
+    def inverse(self, v: np.ndarray) -> np.ndarray:
+        """W⁻¹v."""
+        out = np.sqrt(self.w) * v
+        if self.cones.count:
+            out[self.cones.part] = self._times(v[self.cones.part], inverse=True)
+        return out
+
     def target(self, mu: float, ds: np.ndarray | None = None, dlam: np.ndarray | None = None) -> np.ndarray:
         """t = W(v⁻¹∘(μe - v∘v - (W⁻¹ds)∘(Wdλ))): what ds + W²dλ has to be; -s + μ/λ - … outside the cones."""
         cones = self.cones

@@ -1,17 +1,19 @@
 """Backends for a matrix that is easy but for a few rows: diagonal, or banded, plus low rank.
 
-With V the rows that do not fit, scaled so that the matrix is B + VᵀV, and A the equalities,
+With B the easy part and V the other rows, those of J among them, scaled by W⁻¹,
 
     [ B  Vᵀ  Aᵀ ] [ dx ]   [ rhs_x ]
-    [ V  -I  0  ] [ y  ] = [ 0     ]     =>     M [ y; dν ] = [V; A]·B⁻¹rhs_x - [0; rhs_y]
+    [ V  -I  0  ] [ y  ] = [ rhs_v ]     =>     M [ y; dν ] = [V; A]·B⁻¹rhs_x - [rhs_v; rhs_y]
     [ A  0   0  ] [ dν ]   [ rhs_y ]            M = diag(I, 0) + [V; A]·B⁻¹·[V; A]ᵀ
 
-so that besides B only the small matrix M is factored (Sherman, Morrison and Woodbury).
+so that besides B only the small matrix M is factored (Sherman, Morrison and Woodbury). The rows of J keep unknowns
+y = W·dλ of their own: eliminated, they would cost half of the digits where a multiplier is large.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -22,16 +24,17 @@ from ..validation import dense
 from .cones import NesterovTodd
 from .curvature import FactorStack, SparseStack
 from .form import Form
-from .kkt_system import NormalEquations, add_bounds, jacobi_scale
+from .kkt_system import KKTSystem, add_bounds, jacobi_scale
 from .settings import Settings
 
 
-class _EasyPlusLowRank(NormalEquations):
+class _EasyPlusLowRank(KKTSystem):
     """Forms and factors M; a child knows B."""
 
     def __init__(self, form: Form, settings: Settings, rank: int):
         super().__init__(form, settings)
         self._rank = rank
+        self._order: Any = slice(None)  # of the variables, in B and V
         self._wide = np.zeros((rank + form.p, form.n))  # [V; A]
 
     @abstractmethod
@@ -60,14 +63,54 @@ class _EasyPlusLowRank(NormalEquations):
                 return True
         return False
 
-    def _once(self, rhs_x: np.ndarray, rhs_y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        u = self._base(rhs_x)
-        if not self._wide.shape[0]:
-            return u, rhs_y
-        small = self._wide @ u
-        small[self._rank:] -= rhs_y
-        y = self._jacobi * dpotrs(self._small, self._jacobi * small, lower=1)[0]
-        return u - self._base(self._wide.T @ y), y[self._rank:]
+    @abstractmethod
+    def _easy(self, dx: np.ndarray) -> np.ndarray:
+        """B·dx."""
+
+    def solve(self, rhs_x: np.ndarray, rhs_z: np.ndarray, rhs_y: np.ndarray
+              ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        form, scaling = self.form, self.scaling
+        rows, own = form.rows.shape[0], self._rank - form.rows.shape[0]
+        inverse = scaling.inverse(rhs_z)
+        # Bounds are part of B.
+        middle = form.low.size
+        weighted = scaling.w[rows:] * rhs_z[rows:]
+        top = rhs_x.copy()
+        top[form.low] -= form.d_low * weighted[:middle]
+        top[form.high] += form.d_high * weighted[middle:]
+        dx, small = self._refined(top[self._order], np.concatenate([np.zeros(own), inverse[:rows], rhs_y]))
+        out = np.empty_like(dx)
+        out[self._order] = dx
+        lam = np.concatenate([small[own:self._rank], -form.d_low * out[form.low], form.d_high * out[form.high]])
+        lam[rows:] = scaling.w[rows:] * lam[rows:] - weighted
+        if rows:
+            lam[:rows] = scaling.inverse(lam)[:rows]
+        return out, lam, small[self._rank:]
+
+    def _once(self, top: np.ndarray, low: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        u = self._base(top)
+        if not low.size:
+            return u, low
+        small = self._jacobi * dpotrs(self._small, self._jacobi * (self._wide @ u - low), lower=1)[0]
+        return u - self._base(self._wide.T @ small), small
+
+    def _refined(self, top: np.ndarray, low: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Refine until the residual is rounding, or no longer halves."""
+        V, rank = self._wide, self._rank
+        dx, small = self._once(top, low)
+        size = np.abs(top).max(initial=0.0) + np.abs(low).max(initial=0.0)
+        previous = np.inf
+        for _ in range(self.settings.refinements):
+            error_x = top - self._easy(dx) - V.T @ small
+            error_v = low - V @ dx
+            error_v[:rank] += small[:rank]
+            error = max(np.abs(error_x).max(initial=0.0), np.abs(error_v).max(initial=0.0))
+            if error <= self.settings.refine_above * size or not error < 0.5 * previous:
+                break
+            previous = error
+            more_x, more = self._once(error_x, error_v)
+            dx, small = dx + more_x, small + more
+        return dx, small
 
 
 class Woodbury(_EasyPlusLowRank):
@@ -118,9 +161,8 @@ class Woodbury(_EasyPlusLowRank):
     def _base(self, rhs: np.ndarray) -> np.ndarray:
         return rhs / self._B
 
-    def _product(self, dx: np.ndarray) -> np.ndarray:
-        V = self._wide[:self._rank]
-        return self._B * dx + V.T @ (V @ dx)
+    def _easy(self, dx: np.ndarray) -> np.ndarray:
+        return self._B * dx
 
 
 class Banded(_EasyPlusLowRank):
@@ -193,24 +235,13 @@ class Banded(_EasyPlusLowRank):
     def _base(self, rhs: np.ndarray) -> np.ndarray:
         return self._scale * dpbtrs(self._factor, self._scale * rhs, lower=1)[0]
 
-    def _once(self, rhs_x: np.ndarray, rhs_y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        ordered, dnu = super()._once(rhs_x[self._order], rhs_y)
-        dx = np.empty_like(ordered)
-        dx[self._order] = ordered
-        return dx, dnu
-
-    def _product(self, dx: np.ndarray) -> np.ndarray:
-        v = dx[self._order]
-        out = self._band[:, 0] * v
+    def _easy(self, dx: np.ndarray) -> np.ndarray:
+        out = self._band[:, 0] * dx
         for k in range(1, self._width + 1):
             column = self._band[:-k, k]
-            out[k:] += column * v[:-k]
-            out[:-k] += column * v[k:]
-        V = self._wide[:self._rank]
-        out += V.T @ (V @ v)
-        result = np.empty_like(out)
-        result[self._order] = out
-        return result
+            out[k:] += column * dx[:-k]
+            out[:-k] += column * dx[k:]
+        return out
 
 
 # A wider band, or more rows, is left to the sparse backend.

@@ -15,6 +15,10 @@ from .embedding import Point
 from .form import Form, Multipliers
 
 
+# Up to this many variables a full eigendecomposition is worth its while in the search for a direction.
+LARGEST_EIGENPROBLEM = 1000
+
+
 def proofs(problem: QCQP, form: Form, z: Point, *, last: bool = False
            ) -> tuple[InfeasibilityCertificate | None, np.ndarray | None]:
     """A certificate of infeasibility, or else a direction of unboundedness, if the point holds one.
@@ -98,8 +102,8 @@ def _flattened(form: Form, d: np.ndarray, *, every_row: bool = False) -> np.ndar
     One eigendecomposition, of Σ Pᵢ/tr(Pᵢ) + the Gram matrix of those rows.
     """
     n = form.n
-    if form.layout == "sparse":
-        return None  # an n×n eigenvalue problem would cost more than the whole solve
+    if form.layout == "sparse" or n > LARGEST_EIGENPROBLEM:
+        return None  # it would cost more than the whole solve
     total = np.zeros((n, n))
     diagonal0, diagonals = form.curvature.diagonals()
     traces = np.concatenate(([diagonal0.sum()], diagonals.sum(axis=1)))

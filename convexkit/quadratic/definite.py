@@ -24,8 +24,8 @@ LARGE = 1000
 BLOCK = 200
 # Where P touches no more variables than these, it is formed.
 FEW = 64
-# What a banded factorization may take: entries of the band, and n·width² operations.
-BAND_ENTRIES, BAND_WORK = 2e7, 4e9
+# Entries that a dense part of a sparse factorization may take (all of it, a border, a band), and n·width² of a band.
+DENSE_ENTRIES, BAND_WORK = 2e7, 4e9
 
 
 def is_psd(P: Any) -> bool:
@@ -191,11 +191,12 @@ class _Sparse:
         rows, columns, values = self.rows[small], self.matrix.indices[small], self.matrix.data[small]
         ends = np.flatnonzero(np.concatenate(([True], owner[1:] != owner[:-1], [True])))[:owner.size + 1]
         blocks = owner[ends[:-1]]
+        sizes = self.sizes[blocks]
         number = np.empty(self.sizes.size, dtype=np.intp)
         begin = 0
         while begin < blocks.size:
-            s = int(self.sizes[blocks[begin]])
-            same = int(np.searchsorted(self.sizes[blocks], s, side="right"))
+            s = int(sizes[begin])
+            same = int(np.searchsorted(sizes, s, side="right"))
             end = min(same, begin + max(1, 2**22 // s**2))
             number[blocks[begin:end]] = np.arange(end - begin)
             part = slice(ends[begin], ends[end])
@@ -252,13 +253,13 @@ class Shifted:
         self._P = P
         n = self._n = P.shape[0]
         self.solver: Callable[[float], Solve | None] = self._sparse
-        if n <= 2 * LARGE and P.nnz > 0.1 * n * n:
+        if n * n <= DENSE_ENTRIES and P.nnz > 0.1 * n * n:
             self._dense_P = P.toarray()
             self.solver = self._dense
             return
         counts = np.diff(P.indptr)
         hubs = np.flatnonzero(counts > max(64.0, 10.0 * np.sqrt(n)))  # as in the minimum-degree orderings
-        if 0 < hubs.size <= BAND_ENTRIES / n:
+        if 0 < hubs.size <= DENSE_ENTRIES / n:
             self._hubs, self._rest = hubs, np.setdiff1d(np.arange(n), hubs)
             rows = P[self._rest]
             self._inner = Shifted(rows[:, self._rest])
@@ -271,7 +272,7 @@ class Shifted:
         entries = P.tocoo()
         i, j = place[entries.row], place[entries.col]
         width = int((i - j).max(initial=0))
-        if (width + 1) * n <= BAND_ENTRIES and width * width * n <= BAND_WORK:
+        if (width + 1) * n <= DENSE_ENTRIES and width * width * n <= BAND_WORK:
             low = i >= j
             self._band = np.zeros((width + 1, n), order="F")
             self._band[(i - j)[low], j[low]] = entries.data[low]
