@@ -45,10 +45,13 @@ class Monitor:
         form, tau = self._form, z.tau
         value = (0.5 * z.xPx / tau + z.q0_x) / tau
         sizes = np.maximum(z.sizes, self._floor * tau)
+        # By how much x/τ itself violates its rows; the residual z.r_p says that s is not yet their slack.
+        excess = z.r_p - z.s
         if form.cones.count:
-            part = form.cones.part
+            part, heads = form.cones.part, form.cones.heads
             sizes[part] = form.cones.spread(np.sqrt(form.cones.inner(sizes[part], sizes[part])))
-        primal = _share(z.r_p, sizes)
+            excess[part] = form.cones.spread(form.cones.tail_norm(excess[part]) + excess[part][heads])
+        primal = _share(np.maximum(excess, 0.0), sizes)
         if form.p:
             size = np.maximum(self._absolute_A @ np.abs(z.x) + np.abs(form.b) * tau, self._equality_floor * tau)
             primal = max(primal, _share(z.r_e, size))
