@@ -7,7 +7,7 @@ a layout of the stack's own, which the other methods take:
     combine(y, Px)        Σ yᵢ·Pᵢx
     gradients(t, d, Px, J)  writes dᵢ(t·Pᵢx + qᵢ) into the curved rows of J
 
-None loops over the inequalities in Python.
+None loops over the inequalities in Python, unless each of them is so large that the loop costs nothing.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import scipy.sparse as sp
+from scipy.linalg.blas import daxpy
 
 from ..quadratic import FactoredMatrix, Quadratic
 from ..validation import dense
@@ -88,6 +89,47 @@ class DenseStack(_DenseRows):
             np.dot(every, self._flat, out=K.reshape(-1))
         else:
             K.fill(0.0)
+
+
+class DenseList(_DenseRows):
+    """Full matrices where they are, for sizes at which a copy costs more than a call for each.
+
+    From n = 200 or so one pass over a P takes a hundred times as long as the call that starts it, and a stacked copy
+    would double the memory and, with its page faults, take as long as several iterations.
+    """
+
+    def __init__(self, objective: Quadratic, inequalities: Sequence[Quadratic], n: int):
+        self.objective = not is_flat(objective)
+        self.count = len(inequalities)
+        self._P0 = np.ascontiguousarray(objective.hessian(), dtype=np.float64) if self.objective else None
+        self._P = [np.ascontiguousarray(f.hessian(), dtype=np.float64) for f in inequalities]
+        self.q = np.array([f.q for f in inequalities], dtype=np.float64).reshape(-1, n)
+        self._zero = np.zeros(n)
+        # Rows of K that stay in cache while every P adds to them.
+        self._block = max(1, 2**16 // n)
+
+    def products(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        Px = np.empty((self.count, x.size))
+        for P, out in zip(self._P, Px, strict=True):
+            np.dot(P, x, out=out)
+        return self._zero if self._P0 is None else self._P0 @ x, Px
+
+    def diagonals(self) -> tuple[np.ndarray, np.ndarray]:
+        rest = np.array([P.diagonal() for P in self._P]).reshape(-1, self._zero.size)
+        return self._zero if self._P0 is None else self._P0.diagonal(), rest
+
+    def weighted(self, c: float, weights: np.ndarray, K: np.ndarray) -> None:
+        """K = c·P₀ + Σ weightsᵢ·Pᵢ, a block of rows at a time."""
+        for start in range(0, K.shape[0], self._block):
+            rows = slice(start, start + self._block)
+            part = K[rows]
+            if self._P0 is None:
+                part.fill(0.0)
+            else:
+                np.multiply(self._P0[rows], c, out=part)
+            flat = part.reshape(-1)
+            for weight, P in zip(weights, self._P, strict=True):
+                daxpy(P[rows].reshape(-1), flat, a=weight)
 
 
 class FactorStack(_DenseRows):

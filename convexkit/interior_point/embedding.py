@@ -23,6 +23,10 @@ from .form import Form
 from .kkt_system import KKTSystem
 
 
+# What share of the mean complementarity an adjusted pair keeps.
+CENTRED = 0.1
+
+
 class Step:
     """A direction (dx, ds, dλ, dν, dτ, dκ) in the embedding."""
 
@@ -42,10 +46,12 @@ class Point(Step):
         """Compute products, rows and residuals: one product with each P, two with the rows.
 
         With targets for r_p and r_g, the slacks of curved rows and κ are moved, by a factor of two at most, to
-        take up what the linearisation missed: residuals then fall as fast as the step promised.
+        take up what the linearisation missed: residuals then fall as fast as the step promised. No product sᵢλᵢ or τκ
+        is pushed below a tenth of their mean, or the next steps would be short.
         """
         x, tau, lam = self.x, self.tau, self.lam
         mq = form.mq
+        mu = (float(self.s @ lam) + tau * self.kappa) / (form.degree + 1)
         P0x, self.Px = form.curvature.products(x)
         self.xPx = float(P0x @ x)
         self.q0_x = float(form.q0 @ x)
@@ -67,8 +73,10 @@ class Point(Step):
         self.A_nu = form.A.T @ self.nu
         self.r_p = rows_x + self.a * tau + self.s
         if target_p is not None and mq:
-            slack = np.clip(self.s[:mq] + target_p[:mq] - self.r_p[:mq], 0.5 * self.s[:mq], 2.0 * self.s[:mq])
-            self.r_p[:mq] += slack - self.s[:mq]
+            s = self.s[:mq]
+            lowest = np.maximum(0.5 * s, np.minimum(s, CENTRED * mu / lam[:mq]))
+            slack = np.clip(s + target_p[:mq] - self.r_p[:mq], lowest, 2.0 * s)
+            self.r_p[:mq] += slack - s
             self.s[:mq] = slack
         self.r_d = self.slope0 + self.pull + self.A_nu
         self.r_e = form.A @ x - form.b * tau
@@ -76,7 +84,8 @@ class Point(Step):
         self.offer = float(lam @ self.a) - float(form.b @ self.nu)
         rest = form.c * (self.xPx / tau + self.q0_x) - self.offer
         if target_p is not None:
-            self.kappa = min(max(target_g - rest, 0.5 * self.kappa), 2.0 * self.kappa)
+            lowest_kappa = max(0.5 * self.kappa, min(self.kappa, CENTRED * mu / tau))
+            self.kappa = min(max(target_g - rest, lowest_kappa), 2.0 * self.kappa)
         self.r_g = self.kappa + rest
         self.mu = (float(self.s @ lam) + tau * self.kappa) / (form.degree + 1)
         self.theta = max(float(np.abs(self.r_p).max(initial=0.0)),

@@ -14,7 +14,7 @@ from ..problem import QCQP
 from ..quadratic import Quadratic
 from ..validation import dense
 from .cones import Cones
-from .curvature import Curvature, DenseStack, FactorStack, SparseStack, factored, is_flat
+from .curvature import Curvature, DenseList, DenseStack, FactorStack, SparseStack, factored, is_flat
 from .equalities import independent_rows
 from .presolve import Bounds, bounds_from_rows
 from .scaling import Scaling, equilibrate
@@ -23,6 +23,8 @@ from .scaling import Scaling, equilibrate
 SMALL = 80
 # Share of nonzeros of the (n + rows)-sized system above which sparse factors fill up.
 FULL = 0.1
+# From this size on dense matrices are not copied.
+LARGE = 200
 
 
 @dataclass(frozen=True)
@@ -76,8 +78,8 @@ class Form:
         inequalities = [problem.inequalities[i] for i in curved]
         self.layout = choose_layout(problem, inequalities)
         self.q0 = np.asarray(objective.q, dtype=np.float64)
-        self.curvature: Curvature = {"dense": DenseStack, "factored": FactorStack, "sparse": SparseStack}[self.layout](
-            objective, inequalities, n)
+        stack = {"dense": DenseStack if n < LARGE else DenseList, "factored": FactorStack, "sparse": SparseStack}
+        self.curvature: Curvature = stack[self.layout](objective, inequalities, n)
         self.curved_objective = self.curvature.objective
 
         bounds, remaining = bounds_from_rows(problem)
@@ -232,9 +234,10 @@ def choose_layout(problem: QCQP, curved: list[Quadratic]) -> str:
 
 
 def _dense_bytes(problem: QCQP, curved: list[Quadratic]) -> float:
-    """Every P, three more n×n for the system, and the rows."""
+    """Every P that has to be formed or stacked, four more n×n for the system and its factor, and the rows."""
     n = problem.n
-    return 8.0 * n * ((len(curved) + 4.0) * n + 3.0 * (problem.m + problem.p + sum(c.size for c in problem.cones)))
+    formed = sum(n < LARGE or f.structure != "dense" for f in (problem.objective, *curved) if f.P is not None)
+    return 8.0 * n * ((formed + 4.0) * n + 3.0 * (problem.m + problem.p + sum(c.size for c in problem.cones)))
 
 
 def _memory() -> float:

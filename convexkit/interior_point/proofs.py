@@ -15,8 +15,9 @@ from .embedding import Point
 from .form import Form, Multipliers
 
 
-# Up to this many variables a full eigendecomposition is worth its while in the search for a direction.
-LARGEST_EIGENPROBLEM = 1000
+# Up to this many variables a full eigendecomposition is worth its while in the search for a direction: on the way, and
+# when nothing else is left.
+ON_THE_WAY, AT_LAST = 200, 1000
 
 
 def proofs(problem: QCQP, form: Form, z: Point, *, last: bool = False
@@ -77,11 +78,12 @@ def _ray(problem: QCQP, form: Form, z: Point, last: bool) -> np.ndarray | None:
     size = float(np.abs(z.x).max(initial=0.0))
     raws = []
     if np.isfinite(size) and size > 0 and z.q0_x < 0:
-        raws += [z.x / size, _flattened(form, z.x / size)]
+        raws += [z.x / size, _flattened(form, z.x / size, last)]
     steepest = float(np.abs(form.q0).max(initial=0.0))
     if last and steepest > 0:
         # The iterates may have lost themselves along a direction that nothing bounds. Is there one downhill?
-        raws += [_flattened(form, -form.q0 / steepest), _flattened(form, -form.q0 / steepest, every_row=True)]
+        raws += [_flattened(form, -form.q0 / steepest, last),
+                 _flattened(form, -form.q0 / steepest, last, every_row=True)]
     for raw in raws:
         if raw is None:
             continue
@@ -96,13 +98,13 @@ def _ray(problem: QCQP, form: Form, z: Point, last: bool) -> np.ndarray | None:
     return None
 
 
-def _flattened(form: Form, d: np.ndarray, *, every_row: bool = False) -> np.ndarray | None:
+def _flattened(form: Form, d: np.ndarray, last: bool, *, every_row: bool = False) -> np.ndarray | None:
     """d without its components along which a P curves, an equality changes, or a row that d nearly keeps (or any) does.
 
     One eigendecomposition, of Σ Pᵢ/tr(Pᵢ) + the Gram matrix of those rows.
     """
     n = form.n
-    if form.layout == "sparse" or n > LARGEST_EIGENPROBLEM:
+    if form.layout == "sparse" or n > (AT_LAST if last else ON_THE_WAY):
         return None  # it would cost more than the whole solve
     total = np.zeros((n, n))
     diagonal0, diagonals = form.curvature.diagonals()
