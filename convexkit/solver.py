@@ -19,7 +19,7 @@ from .duality import (
     kkt_residuals,
 )
 from .errors import NotConvexError, ProblemError
-from .interior_point import Multipliers, Outcome, Settings, run, run_batch, shape_key
+from .interior_point import Multipliers, Outcome, Settings, over_one_ellipsoid, run, run_batch, shape_key
 from .problem import QCQP
 from .solution import IterationRecord, Solution, Status
 from .validation import as_count, in_range
@@ -32,7 +32,8 @@ PIECES = 64
 
 
 def solve(problem: QCQP, *, tol: float = 1e-8, method: str = "auto", maxiter: int = 100,
-          time_limit: float | None = None, callback: Callable[[IterationRecord], Any] | None = None) -> Solution:
+          time_limit: float | None = None, callback: Callable[[IterationRecord], Any] | None = None,
+          warm_start: Solution | None = None) -> Solution:
     """Solve a convex QCQP to a certified answer.
 
     Parameters
@@ -44,6 +45,9 @@ def solve(problem: QCQP, *, tol: float = 1e-8, method: str = "auto", maxiter: in
     maxiter : int ≥ 1, iterations
     time_limit : float > 0, optional, seconds of wall time
     callback : callable(IterationRecord), optional, called once an iteration
+    warm_start : Solution, optional
+        Of a similar problem with the same shapes: saves iterations where data change a little. The answer is judged as
+        ever; a solution without a point is ignored.
 
     Returns
     -------
@@ -80,7 +84,24 @@ def solve(problem: QCQP, *, tol: float = 1e-8, method: str = "auto", maxiter: in
                            "convexkit.cvxpy_bridge.from_cvxpy.")
     if method not in METHODS:
         raise ProblemError(f"method = {method!r} is not known; choose one of {', '.join(map(repr, METHODS))}.")
-    return _alone(problem, _settings(tol, maxiter, time_limit), callback, start)
+    return _alone(problem, _settings(tol, maxiter, time_limit), callback, start, _warm(problem, warm_start))
+
+
+def _warm(problem: QCQP, solution: Solution | None) -> Multipliers | None:
+    """The point to start near, checked against the problem's shapes."""
+    if solution is None:
+        return None
+    if not isinstance(solution, Solution):
+        raise ProblemError(f"warm_start must be a Solution; got {type(solution).__name__}.")
+    point = Multipliers(solution.x, solution.lam, solution.nu, solution.lam_lb, solution.lam_ub, solution.lam_cones)
+    sizes = [cone.size for cone in problem.cones]
+    for name, given, expected in (("x", point.x.size, problem.n), ("lam", point.lam.size, problem.m),
+                                  ("nu", point.nu.size, problem.p),
+                                  ("lam_cones", [z.size for z in point.lam_cones], sizes)):
+        if given != expected:
+            raise ProblemError(f"warm_start is of another problem: its {name} has size {given}; expected {expected}.")
+    every = (*vars(point).values(),)[:5]
+    return point if all(np.isfinite(v).all() for v in (*every, *point.lam_cones)) else None
 
 
 def _settings(tol: float, maxiter: int, time_limit: float | None) -> Settings:
@@ -92,9 +113,14 @@ def _settings(tol: float, maxiter: int, time_limit: float | None) -> Settings:
 
 
 def _alone(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord], Any] | None,
-           start: float) -> Solution:
+           start: float, warm: Multipliers | None = None) -> Solution:
+    if (point := over_one_ellipsoid(problem)) is not None:
+        residuals = _residuals(problem, point)
+        if residuals.max() <= settings.tol:
+            outcome = Outcome("converged", point, point, None, None, 0, "closed form", residuals)
+            return _judged(problem, outcome, settings, start)
     _require_convex(problem)
-    outcome = run(problem, settings, callback)
+    outcome = run(problem, settings, callback, warm)
     if outcome.kind == "infeasible":
         return _infeasible(problem, outcome.certificate, outcome.nit, outcome.backend, start)
     if outcome.kind == "unbounded":

@@ -103,6 +103,9 @@ def at_point(quadratics: Sequence[Quadratic], x: np.ndarray, lam: np.ndarray | N
         # (Σ √Pⱼⱼ|xⱼ|)² ≤ n·Σ Pⱼⱼxⱼ² spares most dense P the roots.
         far = 2.0 * EPS * n * curvature[part][dense_ones] > 0.5 * limit[dense_ones]
         lost[part][dense_ones[far]] = 2.0 * EPS * (np.sqrt(diagonals[far]) @ ax) ** 2
+        for i in dense_ones[far]:
+            if lost[part][i] > limit[i]:  # where it matters, |x|ᵀ|P||x| itself
+                lost[part][i] = 2.0 * EPS * float(ax @ (np.abs(members[i].P) @ ax))
         lost[part][lost[part] <= limit] = 0.0
         if lam is not None and (active := np.flatnonzero(lam[part])).size:
             weights = lam[part][active]

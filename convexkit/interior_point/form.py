@@ -200,6 +200,16 @@ class Form:
         self._bounds.give_back(lam_lb, lam_ub, out[self._quadratics:])
         return Multipliers(x / divisor, out, every[:own], lam_lb, lam_ub, cones)
 
+    def scaled(self, point: Multipliers) -> tuple[np.ndarray, np.ndarray]:
+        """(lam, nu) of a point given in the user's units and order: what `unscale` with divisor 1 undoes."""
+        lam_lb, lam_ub = point.lam_lb.copy(), point.lam_ub.copy()
+        self._bounds.take_over(lam_lb, lam_ub, point.lam[self._quadratics:])
+        rows = np.concatenate([point.lam[self._curved], point.lam[self._affine],
+                               point.lam[self._quadratics + self._rows_of_G], *point.lam_cones])
+        lam = np.concatenate([rows / self.scaling.rows, lam_lb[self.low] / self.d_low, lam_ub[self.high] / self.d_high])
+        nu = np.concatenate([point.nu, (lam_ub - lam_lb)[self._fixed]]) / self.scaling.equalities
+        return self.c * lam, self.c * nu[self.kept]
+
 
 def scaled_rows(matrix: Any, factors: np.ndarray) -> Any:
     """diag(factors)·matrix, dense or CSR."""

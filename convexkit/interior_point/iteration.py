@@ -43,13 +43,15 @@ class Outcome:
     residuals: KKTResiduals | None = None
 
 
-def run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord], Any] | None = None) -> Outcome:
+def run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord], Any] | None = None,
+        warm: Multipliers | None = None) -> Outcome:
     """Iterate to a solution, a certificate, or a limit. Cost of one iteration: see the backend."""
     with np.errstate(all="ignore"):  # a division by an underflowed number ends in a non-finite step, which is tested
-        return _run(problem, settings, callback)
+        return _run(problem, settings, callback, warm)
 
 
-def _run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord], Any] | None) -> Outcome:
+def _run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord], Any] | None,
+         warm: Multipliers | None) -> Outcome:
     start = time.perf_counter()
     form = Form(problem, settings.scaling_passes)
     if form.contradiction is not None:
@@ -61,9 +63,13 @@ def _run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord]
     if form.m == 0:
         return _without_inequalities(problem, form, system, callback, start)
     monitor = Monitor(problem, form)
-    z = _start(form, system).evaluate(form)
+    z = _start(form, system)
+    if warm is not None:
+        z = _towards(form, z, warm, settings.warm_share)
+    z.evaluate(form)
     # Residuals may lag behind complementarity by this much: θ ≤ lag·μ.
     lag = settings.largest_lag * max(z.theta, 1e-3) / z.mu
+    start_mu = z.mu
     best, best_error = z, np.inf
     bounded, bounded_error = z, np.inf
     step, short, kind, next_try = 0.0, 0, "iteration_limit", 1.0
@@ -90,7 +96,7 @@ def _run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord]
                 break
             residuals = None
         # Linear rows always have multipliers; quadratic ones need a strictly feasible point.
-        if form.mq and nit and bounded_error <= settings.far_below * settings.tol:
+        if form.mq and z.mu <= settings.far_below * start_mu and bounded_error <= settings.far_below * settings.tol:
             kind = "stalled"  # value and feasibility are exact, and stationarity does not follow
             break
         # A proof costs about an iteration to check; try each time that κ/τ has grown tenfold.
@@ -176,6 +182,24 @@ def _start(form: Form, system: KKTSystem) -> Point:
     if not all(np.isfinite(v).all() for v in (x, s, lam, nu)):
         return z
     return Point(x, _inside(form, s, e), _inside(form, lam, e), nu, 1.0, 1.0)
+
+
+def _towards(form: Form, z: Point, warm: Multipliers, share: float) -> Point:
+    """Between the usual start and an old solution, most of the way to the latter (Skajaa, Andersen and Ye 2013).
+
+    The old solution itself lies on the boundary, from where no step leads far.
+    """
+    lam, nu = form.scaled(warm)
+    old = Point(warm.x, np.zeros(form.m), lam, nu, 1.0, 0.0).evaluate(form)
+    cones, slack = form.cones, -old.r_p
+    near = np.maximum(slack, 0.0)
+    if cones.count:
+        tail = slack[cones.part].copy()
+        tail[cones.heads] = np.maximum(tail[cones.heads], cones.tail_norm(tail))
+        near[cones.part] = tail
+    rest = 1.0 - share
+    return Point(share * warm.x + rest * z.x, share * near + rest * z.s, share * lam + rest * z.lam,
+                 share * nu + rest * z.nu, 1.0, rest * z.kappa)
 
 
 def _inside(form: Form, v: np.ndarray, e: np.ndarray) -> np.ndarray:

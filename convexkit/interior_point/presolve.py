@@ -36,6 +36,13 @@ class Bounds:
                 lam_G[row[taken]] += multiplier[taken] / entry[taken]
                 multiplier[taken] = 0.0
 
+    def take_over(self, lam_lb: np.ndarray, lam_ub: np.ndarray, lam_G: np.ndarray) -> None:
+        """Move multipliers of rows that became bounds to those bounds, in place; `lam_G` is left as it is."""
+        for multiplier, row, entry in ((lam_lb, self.low_row, self.low_entry), (lam_ub, self.high_row, self.high_entry)):
+            taken = np.flatnonzero(row >= 0)
+            if taken.size:
+                multiplier[taken] += lam_G[row[taken]] * entry[taken]
+
 
 def bounds_from_rows(problem: QCQP) -> tuple[Bounds, np.ndarray]:
     """The bounds, and the indices of the rows of G that remain.

@@ -14,6 +14,8 @@ class Settings:
     tol: float = 1e-8
     maxiter: int = 100
     time_limit: float = np.inf
+    # How far a warm start goes from the usual point to the old solution.
+    warm_share: float = 0.99
     # Share of the way to the boundary that a step may go; Mehrotra's 0.99 to 0.9995 all work.
     step_fraction: float = 0.99
     # Smallest centring; 0 would aim at the boundary itself.
