@@ -18,6 +18,7 @@ from .solver import METHODS, solve
 EXIT_CODES = {
     Status.OPTIMAL: 0, Status.OPTIMAL_INACCURATE: 3, Status.INFEASIBLE: 4, Status.UNBOUNDED: 5,
     Status.ITERATION_LIMIT: 6, Status.TIME_LIMIT: 7, Status.NUMERICAL_ERROR: 8,
+    Status.INTERRUPTED: 130,
 }
 BAD_INPUT = 2
 

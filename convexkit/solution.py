@@ -25,6 +25,7 @@ class Status(str, Enum):
     UNBOUNDED = "unbounded"
     ITERATION_LIMIT = "iteration_limit"
     TIME_LIMIT = "time_limit"
+    INTERRUPTED = "interrupted"
     NUMERICAL_ERROR = "numerical_error"
 
     def __str__(self) -> str:

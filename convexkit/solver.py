@@ -19,7 +19,16 @@ from .duality import (
     kkt_residuals,
 )
 from .errors import NotConvexError, ProblemError
-from .interior_point import Multipliers, Outcome, Settings, over_one_ellipsoid, run, run_batch, shape_key
+from .interior_point import (
+    Multipliers,
+    Outcome,
+    Settings,
+    limited_threads,
+    over_one_ellipsoid,
+    run,
+    run_batch,
+    shape_key,
+)
 from .problem import QCQP
 from .solution import IterationRecord, Solution, Status
 from .validation import as_count, in_range
@@ -54,7 +63,7 @@ def solve(problem: QCQP, *, tol: float = 1e-8, method: str = "auto", maxiter: in
     Solution
         `optimal`, `infeasible` or `unbounded` with evidence that has been checked on the user's data;
         `optimal_inaccurate` if residuals stop between tol and 1e-5; else the reason for stopping, with the
-        best point found.
+        best point found. Ctrl-C ends the iteration and returns the same way, with status `interrupted`.
 
     Raises
     ------
@@ -114,6 +123,12 @@ def _settings(tol: float, maxiter: int, time_limit: float | None) -> Settings:
 
 def _alone(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord], Any] | None,
            start: float, warm: Multipliers | None = None) -> Solution:
+    with limited_threads(problem.n):
+        return _solved(problem, settings, callback, start, warm)
+
+
+def _solved(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord], Any] | None, start: float,
+            warm: Multipliers | None) -> Solution:
     if (point := over_one_ellipsoid(problem)) is not None:
         residuals = _residuals(problem, point)
         if residuals.max() <= settings.tol:
@@ -201,7 +216,8 @@ def _piece(together: bool, problems: list[QCQP], settings: Settings) -> list[Sol
     start = time.perf_counter()
     batch: list[tuple[Outcome | None, KKTResiduals | None]] = [(None, None)] * len(problems)
     if together:
-        batch = list(run_batch(problems, settings))
+        with limited_threads(problems[0].n):
+            batch = list(run_batch(problems, settings))
     share = (time.perf_counter() - start) / max(len(problems), 1)
     answers: list[Solution | ProblemError] = []
     for problem, (outcome, residuals) in zip(problems, batch, strict=True):
@@ -212,9 +228,13 @@ def _piece(together: bool, problems: list[QCQP], settings: Settings) -> list[Sol
                                     residuals, None, outcome.nit, share))
             continue
         try:
-            answers.append(_alone(problem, settings, None, time.perf_counter()))
+            solution = _alone(problem, settings, None, time.perf_counter())
         except ProblemError as error:
             answers.append(error)
+            continue
+        if solution.status is Status.INTERRUPTED:
+            raise KeyboardInterrupt  # one answer cannot stand for the rest
+        answers.append(solution)
     return answers
 
 
@@ -296,6 +316,8 @@ def _judged(problem: QCQP, outcome: Outcome, settings: Settings, start: float) -
         status, message = Status.ITERATION_LIMIT, f"stopped at maxiter = {settings.maxiter}: {figures}."
     elif outcome.kind == "time_limit":
         status, message = Status.TIME_LIMIT, f"stopped at time_limit = {settings.time_limit:g} s: {figures}."
+    elif outcome.kind == "interrupted":
+        status, message = Status.INTERRUPTED, f"stopped by the keyboard: {figures}."
     else:
         # A problem that is infeasible by very little may stall on its objective, and still prove itself without.
         found = _feasible_point(problem, settings, start)

@@ -6,5 +6,6 @@ from .form import Multipliers
 from .iteration import Outcome, run
 from .settings import Settings
 from .stack import shape_key
+from .threads import limited_threads
 
-__all__ = ["Multipliers", "Outcome", "Settings", "over_one_ellipsoid", "run", "run_batch", "shape_key"]
+__all__ = ["Multipliers", "Outcome", "Settings", "limited_threads", "over_one_ellipsoid", "run", "run_batch", "shape_key"]

@@ -28,8 +28,8 @@ from .settings import Settings
 class Outcome:
     """How the iteration ended; `solver` turns it into a `Solution` after its own check.
 
-    `kind` is `converged`, `infeasible`, `unbounded`, `iteration_limit`, `time_limit` or `stalled`. `point` has the
-    smallest residuals; `bounded` the smallest ones apart from stationarity, which no point can bring to zero where
+    `kind` is `converged`, `infeasible`, `unbounded`, `iteration_limit`, `time_limit`, `interrupted` or `stalled`. `point`
+    has the smallest residuals; `bounded` the smallest ones apart from stationarity, which no point can bring to zero where
     multipliers do not exist. `residuals` are those of `point`, where they have been computed.
     """
 
@@ -77,84 +77,87 @@ def _run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord]
     residuals: KKTResiduals | None = None
     proof: InfeasibilityCertificate | None = None
     direction: np.ndarray | None = None
-    for nit in range(settings.maxiter + 1):
-        record = monitor.record(nit, z, step, time.perf_counter() - start)
-        if callback is not None:
-            callback(record)
-        error = max(record.primal, record.dual, record.gap)
-        if not np.isfinite(error):
-            kind = "stalled"
-            break
-        if error < best_error:
-            best, best_error = z, error
-        if max(record.primal, record.gap) < bounded_error:
-            bounded, bounded_error = z, max(record.primal, record.gap)
-        if error <= settings.tol:
-            residuals = monitor.exact(z)
-            if residuals.max() <= settings.tol:
-                kind, best = "converged", z
+    try:
+        for nit in range(settings.maxiter + 1):
+            record = monitor.record(nit, z, step, time.perf_counter() - start)
+            if callback is not None:
+                callback(record)
+            error = max(record.primal, record.dual, record.gap)
+            if not np.isfinite(error):
+                kind = "stalled"
                 break
-            residuals = None
-        # Linear rows always have multipliers; quadratic ones need a strictly feasible point.
-        if form.mq and z.mu <= settings.far_below * start_mu and bounded_error <= settings.far_below * settings.tol:
-            kind = "stalled"  # value and feasibility are exact, and stationarity does not follow
-            break
-        # A proof costs about an iteration to check; try each time that κ/τ has grown tenfold.
-        if z.kappa > next_try * z.tau:
-            next_try = 10.0 * z.kappa / z.tau
-            proof, direction = proofs(problem, form, z)
-            if proof is not None or direction is not None:
+            if error < best_error:
+                best, best_error = z, error
+            if max(record.primal, record.gap) < bounded_error:
+                bounded, bounded_error = z, max(record.primal, record.gap)
+            if error <= settings.tol:
+                residuals = monitor.exact(z)
+                if residuals.max() <= settings.tol:
+                    kind, best = "converged", z
+                    break
+                residuals = None
+            # Linear rows always have multipliers; quadratic ones need a strictly feasible point.
+            if form.mq and z.mu <= settings.far_below * start_mu and bounded_error <= settings.far_below * settings.tol:
+                kind = "stalled"  # value and feasibility are exact, and stationarity does not follow
                 break
-        if nit == settings.maxiter:
-            break
-        if record.seconds > settings.time_limit:
-            kind = "time_limit"
-            break
+            # A proof costs about an iteration to check; try each time that κ/τ has grown tenfold.
+            if z.kappa > next_try * z.tau:
+                next_try = 10.0 * z.kappa / z.tau
+                proof, direction = proofs(problem, form, z)
+                if proof is not None or direction is not None:
+                    break
+            if nit == settings.maxiter:
+                break
+            if record.seconds > settings.time_limit:
+                kind = "time_limit"
+                break
 
-        newton = Newton(form, system, z)
-        if not newton.ok:
-            kind = "stalled"
-            break
-        nt = newton.scaling
-        affine = newton.solve(-z.r_d, -z.r_p, -z.r_e, -z.r_g, -z.s, -z.tau * z.kappa)
-        length = min(1.0, z.longest(affine, form))
-        # Mehrotra's centring: the share of μ that would be left after the predictor, cubed. Unlike (1 - length)³ it
-        # sees pairs that are both on their way to zero, which halve where others vanish.
-        left = (float((z.s + length * affine.s) @ (z.lam + length * affine.lam))
-                + (z.tau + length * affine.tau) * (z.kappa + length * affine.kappa)) / ((form.degree + 1) * z.mu)
-        sigma = min(1.0, max(left**3, settings.smallest_sigma))
-        eta = 1.0 - sigma
-        # Mehrotra's corrector: the second-order terms, of the products and of the quadratics, as the predictor
-        # saw them; those of the quadratics shrunk to the length that the predictor could go.
-        bend_d, bend_p, bend_g = newton.curvature(affine)
-        share = length * length
-        corrected = newton.solve(-eta * z.r_d - share * bend_d, -eta * z.r_p - share * bend_p, -eta * z.r_e,
-                                 -eta * z.r_g - share * bend_g, nt.target(sigma * z.mu, affine.s, affine.lam),
-                                 sigma * z.mu - z.tau * z.kappa - affine.tau * affine.kappa)
-        following, step = _search(form, settings, z, corrected, eta, lag)
-        if step < settings.poor_step:
-            # The correction was made for a long step, and need not lead downhill over a short one. Newton's own
-            # direction, well centred, does.
-            sigma = max(sigma, settings.safe_sigma)
+            newton = Newton(form, system, z)
+            if not newton.ok:
+                kind = "stalled"
+                break
+            nt = newton.scaling
+            affine = newton.solve(-z.r_d, -z.r_p, -z.r_e, -z.r_g, -z.s, -z.tau * z.kappa)
+            length = min(1.0, z.longest(affine, form))
+            # Mehrotra's centring: the share of μ that would be left after the predictor, cubed. Unlike (1 - length)³ it
+            # sees pairs that are both on their way to zero, which halve where others vanish.
+            left = (float((z.s + length * affine.s) @ (z.lam + length * affine.lam))
+                    + (z.tau + length * affine.tau) * (z.kappa + length * affine.kappa)) / ((form.degree + 1) * z.mu)
+            sigma = min(1.0, max(left**3, settings.smallest_sigma))
             eta = 1.0 - sigma
-            plain = newton.solve(-eta * z.r_d, -eta * z.r_p, -eta * z.r_e, -eta * z.r_g, nt.target(sigma * z.mu),
-                                 sigma * z.mu - z.tau * z.kappa)
-            second, other_step = _search(form, settings, z, plain, eta, lag)
-            if other_step > step:
-                following, step = second, other_step
-        if following is None:
-            kind = "stalled"
-            break
-        short = short + 1 if step < settings.short_step else 0
-        if short >= settings.short_steps:
-            kind = "stalled"
-            break
-        z = following
-        size = max(z.tau, z.kappa)
-        if not 1e-3 < size < 1e3:
-            # The embedding is homogeneous: any multiple of a point is as good. Keep the numbers near 1.
-            z = z.times(1.0 / size).evaluate(form)
-            lag *= size
+            # Mehrotra's corrector: the second-order terms, of the products and of the quadratics, as the predictor
+            # saw them; those of the quadratics shrunk to the length that the predictor could go.
+            bend_d, bend_p, bend_g = newton.curvature(affine)
+            share = length * length
+            corrected = newton.solve(-eta * z.r_d - share * bend_d, -eta * z.r_p - share * bend_p, -eta * z.r_e,
+                                     -eta * z.r_g - share * bend_g, nt.target(sigma * z.mu, affine.s, affine.lam),
+                                     sigma * z.mu - z.tau * z.kappa - affine.tau * affine.kappa)
+            following, step = _search(form, settings, z, corrected, eta, lag)
+            if step < settings.poor_step:
+                # The correction was made for a long step, and need not lead downhill over a short one. Newton's own
+                # direction, well centred, does.
+                sigma = max(sigma, settings.safe_sigma)
+                eta = 1.0 - sigma
+                plain = newton.solve(-eta * z.r_d, -eta * z.r_p, -eta * z.r_e, -eta * z.r_g, nt.target(sigma * z.mu),
+                                     sigma * z.mu - z.tau * z.kappa)
+                second, other_step = _search(form, settings, z, plain, eta, lag)
+                if other_step > step:
+                    following, step = second, other_step
+            if following is None:
+                kind = "stalled"
+                break
+            short = short + 1 if step < settings.short_step else 0
+            if short >= settings.short_steps:
+                kind = "stalled"
+                break
+            z = following
+            size = max(z.tau, z.kappa)
+            if not 1e-3 < size < 1e3:
+                # The embedding is homogeneous: any multiple of a point is as good. Keep the numbers near 1.
+                z = z.times(1.0 / size).evaluate(form)
+                lag *= size
+    except KeyboardInterrupt:
+        kind = "interrupted"  # what there is by now is returned, with its status
     if kind in ("stalled", "iteration_limit") and proof is None and direction is None:
         proof, direction = proofs(problem, form, z, last=True)
     kind = "infeasible" if proof is not None else "unbounded" if direction is not None else kind
