@@ -21,6 +21,7 @@ from .cones import NesterovTodd
 from .curvature import SparseStack
 from .form import Form
 from .kkt_system import KKTSystem, add_bounds
+from .libraries import choose_library
 from .settings import Settings
 
 # Cones up to this size enter W² as dense blocks; larger ones as a diagonal with two more rows and columns.
@@ -30,13 +31,12 @@ REFINEMENTS = 10
 # quasi-definite; the threshold for pivoting; and the relative residual, after refinement, above which the next way is
 # tried. Where the matrix is nearly singular, factors without pivoting can be useless; pivoting needs hardly any
 # regularization, but takes two to ten times as long, or more.
-WAYS = ((1e-10, 0.0, 1e-9), (1e-8, 0.0, 1e-6), (1e-14, 0.1, np.inf))
+WAYS = ((1e-10, 0.0, 1e-9), (1e-8, 0.0, 1e-9), (1e-14, 0.1, np.inf))
 
 
 class SparseLDL(KKTSystem):
-    """SuperLU in symmetric mode with a fixed order; the pattern and where each number goes are found once."""
+    """A factorization with a fixed order; the pattern and where each number goes are found once (see `libraries`)."""
 
-    name = "sparse LDL"
 
     def __init__(self, form: Form, settings: Settings):
         super().__init__(form, settings)
@@ -86,7 +86,10 @@ class SparseLDL(KKTSystem):
                             A_at + A_row, form.A.indices, every[n:]])
         j = np.concatenate([H_column, J.indices, n + J_row, n + start + self._pair_j, v_at, cone_at, u_at, cone_at,
                             form.A.indices, A_at + A_row, every[n:]])
-        order = _fill_reducing_order(i, j, size)
+        pattern_of_all = sp.csc_array((np.ones(i.size), (i, j)), shape=(size, size))
+        self._library = choose_library(pattern_of_all)
+        self.name = f"sparse LDL ({self._library.name})"
+        order = self._library.order
         place = np.empty(size, dtype=np.intp)
         place[order] = every
         self._order, self._place = order, place
@@ -167,10 +170,9 @@ class SparseLDL(KKTSystem):
             self._matrix.data[self._diagonal] += regularization * self._signs
             try:
                 if threshold:
-                    self._lu = splu(self._matrix, permc_spec="COLAMD", diag_pivot_thresh=threshold)
+                    self._inverse = splu(self._matrix, permc_spec="COLAMD", diag_pivot_thresh=threshold).solve
                 else:
-                    self._lu = splu(self._matrix, permc_spec="NATURAL", diag_pivot_thresh=0.0,
-                                    options={"SymmetricMode": True})
+                    self._inverse = self._library.factor(self._matrix)
                 return True
             except RuntimeError:  # a pivot is exactly zero
                 continue
@@ -207,7 +209,7 @@ class SparseLDL(KKTSystem):
 
     def _refined(self, rhs: np.ndarray) -> tuple[np.ndarray, float]:
         """A solution of the scaled system, whose entries are at most one, and its relative residual."""
-        solution = best = self._lu.solve(rhs)
+        solution = best = self._inverse(rhs)
         size = np.abs(rhs).max(initial=0.0)
         least = np.inf
         for _ in range(REFINEMENTS):
@@ -219,15 +221,6 @@ class SparseLDL(KKTSystem):
             least, best = error, solution
             if error <= self.settings.refine_above * size or stuck:
                 break
-            solution = solution + self._lu.solve(residual)
+            solution = solution + self._inverse(residual)
         return best, least / size if size > 0 else 0.0
 
-
-def _fill_reducing_order(i: np.ndarray, j: np.ndarray, size: int) -> np.ndarray:
-    """A minimum-degree order of the pattern: SuperLU's, of a diagonally dominant matrix that has it."""
-    degree = np.bincount(j, minlength=size)
-    matrix: Any = sp.csc_array((np.full(i.size, 1.0), (i, j)), shape=(size, size))
-    matrix = matrix + sp.diags_array(2.0 * degree + 1.0, format="csc")
-    # perm_c[k] is the position that column k moves to.
-    return np.argsort(splu(sp.csc_matrix(matrix), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0,
-                           options={"SymmetricMode": True}).perm_c)
