@@ -87,7 +87,7 @@ class SparseLDL(KKTSystem):
         j = np.concatenate([H_column, J.indices, n + J_row, n + start + self._pair_j, v_at, cone_at, u_at, cone_at,
                             form.A.indices, A_at + A_row, every[n:]])
         pattern_of_all = sp.csc_array((np.ones(i.size), (i, j)), shape=(size, size))
-        self._library = choose_library(pattern_of_all)
+        self._library = choose_library(pattern_of_all, curved=form.mq > 0)
         self.name = f"sparse LDL ({self._library.name})"
         order = self._library.order
         place = np.empty(size, dtype=np.intp)
