@@ -13,7 +13,7 @@ from .gallery import CASES
 
 def test_statuses_are_strings_in_cvxpys_words():
     assert [str(s) for s in ck.Status] == ["optimal", "optimal_inaccurate", "infeasible", "unbounded",
-                                           "iteration_limit", "time_limit", "numerical_error"]
+                                           "iteration_limit", "time_limit", "interrupted", "numerical_error"]
     assert ck.Status.OPTIMAL == "optimal"
     assert ck.Status("time_limit") is ck.Status.TIME_LIMIT
     assert f"{ck.Status.INFEASIBLE}" == "infeasible"

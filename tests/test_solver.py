@@ -258,8 +258,8 @@ def _fails_to_find_a_feasible_point(kind):
     """`run`, except that the second run, for a feasible point, ends as `kind` at a point that is not feasible."""
     calls = []
 
-    def run(problem, settings, callback=None):
-        outcome = solver_run(problem, settings, callback)
+    def run(problem, settings, callback=None, warm=None):
+        outcome = solver_run(problem, settings, callback, warm)
         calls.append(settings)
         if len(calls) == 1:
             return outcome
@@ -281,9 +281,78 @@ def test_a_falling_direction_without_a_feasible_point_is_no_proof(monkeypatch, k
     assert "no feasible point was found" in solution.message
 
 
+def test_ctrl_c_returns_the_best_point_so_far_with_its_status():
+    def third(record):
+        if record.iteration == 3:
+            raise KeyboardInterrupt
+
+    problem = CASES["diet"]().problem
+    solution = ck.solve(problem, callback=third)
+    assert solution.status is Status.INTERRUPTED
+    assert "stopped by the keyboard" in solution.message
+    assert solution.nit == 3
+    assert np.isfinite(solution.x).all()
+    assert 1e-5 < solution.residuals.max() < 1.0
+
+
+@pytest.mark.parametrize("name", ["diet", "touching_discs"])
+def test_a_warm_start_saves_iterations_and_changes_no_answer(name):
+    problem = CASES[name]().problem
+    cold = ck.solve(problem)
+    warm = ck.solve(problem, warm_start=cold)
+    assert warm.nit < cold.nit
+    assert warm.value == pytest.approx(cold.value, rel=1e-6, abs=1e-6)
+
+
+def test_warm_starts_along_a_frontier_take_fewer_iterations():
+    rng = np.random.default_rng(3)
+    F = rng.standard_normal((30, 20))
+    P, q = F.T @ F / 30, -rng.random(20)
+    caps = P.mean() * np.linspace(1.0, 2.0, 25)  # from the variance of equal weights on
+    problems = [ck.QCQP(ck.Quadratic(None, q), [ck.Quadratic(2 * P, np.zeros(20), -cap)], A=np.ones((1, 20)), b=[1.0],
+                        lb=0.0) for cap in caps]
+    cold = [ck.solve(problem) for problem in problems]
+    warm = [cold[0]]
+    for problem in problems[1:]:
+        warm.append(ck.solve(problem, warm_start=warm[-1]))
+    for one, other in zip(cold, warm, strict=True):
+        assert one.success
+        assert other.value == pytest.approx(one.value, rel=1e-6)
+    assert sum(s.nit for s in warm) <= 0.7 * sum(s.nit for s in cold)
+
+
+def test_a_warm_start_of_another_problem_is_refused():
+    solution = ck.solve(ck.lp([1.0], lb=0.0))
+    with pytest.raises(ck.ProblemError, match=r"warm_start is of another problem: its x has size 1; expected 2"):
+        ck.solve(ck.lp([1.0, 1.0], lb=0.0), warm_start=solution)
+    with pytest.raises(ck.ProblemError, match=r"warm_start must be a Solution; got ndarray"):
+        ck.solve(ck.lp([1.0, 1.0], lb=0.0), warm_start=np.zeros(2))
+
+
+def test_a_warm_start_without_a_point_is_ignored():
+    nothing = ck.solve(ck.lp([1.0], G=[[1.0], [-1.0]], h=[1.0, -2.0]))
+    assert nothing.status is Status.INFEASIBLE
+    assert ck.solve(ck.lp([1.0], G=[[1.0], [-1.0]], h=[1.0, 0.0]), warm_start=nothing).success
+
+
+@pytest.mark.parametrize("n", [1, 2, 30])
+def test_a_linear_objective_over_one_ellipsoid_is_solved_in_closed_form(n):
+    rng = np.random.default_rng(n)
+    F = rng.standard_normal((n + 3, n))
+    problem = ck.QCQP(ck.Quadratic(None, rng.standard_normal(n)),
+                      [ck.Quadratic(F.T @ F, rng.standard_normal(n), -1.0)])
+    solution = ck.solve(problem)
+    assert solution.success
+    assert solution.message.endswith("after 0 iterations, closed form.")
+    assert_claim_is_true(problem, solution)
+    # The same through the iteration, which a bound that does not matter brings about.
+    bounded = ck.QCQP(problem.objective, problem.inequalities, lb=-1e6)
+    assert ck.solve(bounded).value == pytest.approx(solution.value, rel=1e-7)
+
+
 def test_every_status_has_been_reached_by_a_test_above():
     reached = {Status(s) for case in CASES.values() for s in case().status}
-    assert reached | {Status.TIME_LIMIT} == set(Status)
+    assert reached | {Status.TIME_LIMIT, Status.INTERRUPTED} == set(Status)
 
 
 @pytest.mark.parametrize(("options", "words"), [

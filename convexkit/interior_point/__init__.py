@@ -8,4 +8,5 @@ from .settings import Settings
 from .stack import shape_key
 from .threads import limited_threads
 
-__all__ = ["Multipliers", "Outcome", "Settings", "limited_threads", "over_one_ellipsoid", "run", "run_batch", "shape_key"]
+__all__ = ["Multipliers", "Outcome", "Settings", "limited_threads", "over_one_ellipsoid", "run", "run_batch",
+           "shape_key"]

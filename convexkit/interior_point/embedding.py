@@ -9,19 +9,22 @@ With τ, κ ≥ 0 the problem  min f₀(x)  s.t.  fᵢ(x) ≤ 0, Ax = b  is embe
     sᵢλᵢ = μ,   τκ = μ
 
 Second-order cones are stretches of linear rows, r_p = rows·x + constants·τ + s, whose s and λ lie in the cone and
-whose product is the cone's own (see `cones`). The embedding always has a solution. τ > 0 at the end gives the optimum (x, λ, ν)/τ; κ > 0 gives a certificate, of
+whose product is the cone's own (see `cones`).
+
+The embedding always has a solution. τ > 0 at the end gives the optimum (x, λ, ν)/τ; κ > 0 gives a certificate, of
 infeasibility if λᵀa - bᵀν > 0, of unboundedness if q₀ᵀx < 0. Andersen & Ye, "On a homogeneous algorithm for
 the monotone complementarity problem", Math. Programming 84 (1999).
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from .cones import NesterovTodd, worst_ratio
 from .form import Form
 from .kkt_system import KKTSystem
-
 
 # What share of the mean complementarity an adjusted pair keeps.
 CENTRED = 0.1
@@ -124,7 +127,7 @@ class Newton:
         self._form, self._system, self._z = form, system, z
         mq, tau = form.mq, z.tau
         self.scaling = NesterovTodd(form.cones, z.s, z.lam)
-        self._cone_rows = form.rows[form.cones.part] if form.cones.count else None
+        self._cone_rows: Any = form.rows[form.cones.part] if form.cones.count else None
         scaled = z.lam[:mq] * form.d
         if mq:
             form.curvature.gradients(1.0 / tau, form.d, z.Px, system.J)
@@ -149,7 +152,7 @@ class Newton:
         d_lam = lam + d_tau * self._lam
         dx, ds = px + d_tau * self._x, t - d_lam / scaling.w
         if form.cones.count:
-            # W² magnifies rounding errors of dλ where a cone is at its boundary. Its rows are linear: they say what ds is.
+            # W² magnifies rounding errors of dλ where a cone is at its boundary; its rows are linear and give ds too.
             part = form.cones.part
             ds[part] = r_p[part] - self._cone_rows @ dx - d_tau * z.a[part]
         return Step(dx, ds, d_lam, pnu + d_tau * self._nu, d_tau, (r_k - z.kappa * d_tau) / z.tau)

@@ -16,7 +16,7 @@ from ..validation import dense
 from .cones import Cones
 from .curvature import Curvature, DenseList, DenseStack, FactorStack, SparseStack, factored, is_flat
 from .equalities import independent_rows
-from .presolve import Bounds, bounds_from_rows
+from .presolve import bounds_from_rows
 from .scaling import Scaling, equilibrate
 
 # Below this many variables and rows together, dense linear algebra wins whatever the structure.

@@ -13,11 +13,11 @@ from ..duality import InfeasibilityCertificate, KKTResiduals, UnboundednessCerti
 from ..problem import QCQP
 from ..quadratic import Quadratic
 from ..solution import IterationRecord
+from .backends import choose_backend
+from .cones import NesterovTodd
 from .embedding import Newton, Point, Step
 from .equalities import minimise_on_subspace
-from .cones import NesterovTodd
 from .form import Form, Multipliers
-from .backends import choose_backend
 from .kkt_system import KKTSystem
 from .monitor import Monitor
 from .proofs import certificate_of, proofs
@@ -28,9 +28,9 @@ from .settings import Settings
 class Outcome:
     """How the iteration ended; `solver` turns it into a `Solution` after its own check.
 
-    `kind` is `converged`, `infeasible`, `unbounded`, `iteration_limit`, `time_limit`, `interrupted` or `stalled`. `point`
-    has the smallest residuals; `bounded` the smallest ones apart from stationarity, which no point can bring to zero where
-    multipliers do not exist. `residuals` are those of `point`, where they have been computed.
+    `kind` is `converged`, `infeasible`, `unbounded`, `iteration_limit`, `time_limit`, `interrupted` or `stalled`.
+    `point` has the smallest residuals; `bounded` the smallest ones apart from stationarity, which no point can bring to
+    zero where multipliers do not exist. `residuals` are those of `point`, where they have been computed.
     """
 
     kind: str
@@ -88,7 +88,7 @@ def _run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord]
                 break
             if error < best_error:
                 best, best_error = z, error
-            if max(record.primal, record.gap) < bounded_error:
+            if nit and max(record.primal, record.gap) < bounded_error:
                 bounded, bounded_error = z, max(record.primal, record.gap)
             if error <= settings.tol:
                 exact = monitor.exact(z)

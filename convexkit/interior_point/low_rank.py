@@ -31,6 +31,8 @@ from .settings import Settings
 class _EasyPlusLowRank(KKTSystem):
     """Forms and factors M; a child knows B."""
 
+    scaling: NesterovTodd
+
     def __init__(self, form: Form, settings: Settings, rank: int):
         super().__init__(form, settings)
         self._rank = rank
@@ -249,7 +251,7 @@ WIDEST, MOST_ROWS = 60, 60
 
 
 def _band(stack: SparseStack) -> tuple[np.ndarray, int]:
-    """An order of the variables and the bandwidth of all P's in it: as given, or Cuthill-McKee's if that is narrower."""
+    """An order of the variables and the bandwidth of all P's in it: as given, or Cuthill-McKee's if it is less."""
     n = stack.n
     first = sp.coo_array(stack.P0)
     i, j = np.concatenate([first.row, stack.a]), np.concatenate([first.col, stack.b])

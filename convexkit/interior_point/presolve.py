@@ -17,8 +17,8 @@ NO_BOUND = 1e20
 class Bounds:
     """Bounds of the variables, those given and those that rows of G with one entry amount to.
 
-    `low_row[j]` is the row that lb[j] comes from, -1 if it is the variable's own bound; `low_entry[j]` its coefficient's
-    magnitude.
+    `low_row[j]` is the row that lb[j] comes from, -1 if it is the variable's own bound; `low_entry[j]` the magnitude of
+    its coefficient.
     """
 
     lb: np.ndarray
@@ -28,9 +28,12 @@ class Bounds:
     high_row: np.ndarray
     high_entry: np.ndarray
 
+    def _sides(self, lam_lb: np.ndarray, lam_ub: np.ndarray) -> tuple:
+        return (lam_lb, self.low_row, self.low_entry), (lam_ub, self.high_row, self.high_entry)
+
     def give_back(self, lam_lb: np.ndarray, lam_ub: np.ndarray, lam_G: np.ndarray) -> None:
         """Move multipliers of bounds to the rows that they come from, in place."""
-        for multiplier, row, entry in ((lam_lb, self.low_row, self.low_entry), (lam_ub, self.high_row, self.high_entry)):
+        for multiplier, row, entry in self._sides(lam_lb, lam_ub):
             taken = np.flatnonzero(row >= 0)
             if taken.size:
                 lam_G[row[taken]] += multiplier[taken] / entry[taken]
@@ -38,7 +41,7 @@ class Bounds:
 
     def take_over(self, lam_lb: np.ndarray, lam_ub: np.ndarray, lam_G: np.ndarray) -> None:
         """Move multipliers of rows that became bounds to those bounds, in place; `lam_G` is left as it is."""
-        for multiplier, row, entry in ((lam_lb, self.low_row, self.low_entry), (lam_ub, self.high_row, self.high_entry)):
+        for multiplier, row, entry in self._sides(lam_lb, lam_ub):
             taken = np.flatnonzero(row >= 0)
             if taken.size:
                 multiplier[taken] += lam_G[row[taken]] * entry[taken]

@@ -14,7 +14,6 @@ from ..problem import QCQP
 from .embedding import Point
 from .form import Form, Multipliers
 
-
 # Up to this many variables a full eigendecomposition is worth its while in the search for a direction: on the way, and
 # when nothing else is left.
 ON_THE_WAY, AT_LAST = 200, 1000

@@ -11,8 +11,6 @@ H or A are rank-deficient; refinement takes its effect out of the solution.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.linalg import splu
