@@ -422,6 +422,13 @@ def test_solve_many_spreads_over_a_process_pool():
         assert_same_answers(problems, ck.solve_many(problems, executor=pool))
 
 
+def test_solve_many_spreads_over_dask():
+    distributed = pytest.importorskip("distributed")
+    problems = mixture()
+    with distributed.Client(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as client:
+        assert_same_answers(problems, ck.solve_many(problems, executor=client.get_executor()))
+
+
 def test_solve_many_names_the_problem_that_is_wrong():
     problems = mixture()
     problems[9] = ck.QCQP(ck.Quadratic([[-1.0]]), lb=0.0, ub=1.0)
