@@ -101,6 +101,7 @@ class NesterovTodd:
         if not cones.count:
             return
         part = cones.part
+        self.w[part] = 1.0  # not theirs
         det_s, det_z = cones.determinant(s[part]), cones.determinant(lam[part])
         unit_s = s[part] / cones.spread(np.sqrt(det_s))
         unit_z = lam[part] / cones.spread(np.sqrt(det_z))
