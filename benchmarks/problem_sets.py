@@ -276,7 +276,9 @@ def plot(rows: Sequence[Row], png: Path) -> None:
         key = row["set"], row["problem"]
         if key in problems and row["outcome"] == SOLVED:
             times[row["solver"]][problems.index(key)] = max(row.get("seconds", 0.0), 1e-6)
-    performance_profile(times, png, f"{len(problems)} problems: {', '.join(dict.fromkeys(p[0] for p in problems))}")
+    sets = list(dict.fromkeys(p[0] for p in problems))
+    whose = f": {', '.join(sets)}" if len(sets) <= 3 else f" of {len(sets)} sets"
+    performance_profile(times, png, f"{len(problems)} problems{whose}")
 
 
 def run(cases: Sequence[Case], solvers: Sequence[str], time_limit: float, isolate: bool = True,
