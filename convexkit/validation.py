@@ -72,8 +72,7 @@ def as_matrix(name: str, value: Any, columns: int | None = None) -> Any:
     if sp.issparse(value):
         if value.dtype.kind == "c":
             raise ProblemError(f"{name} is complex; convexkit works over the reals.")
-        matrix = value.tocsr().astype(np.float64)  # a copy
-        matrix.sum_duplicates()
+        matrix = value.tocsr().astype(np.float64)
         check_finite(f"{name}.data", matrix.data)
     else:
         matrix = as_real_array(name, value).astype(np.float64, copy=False)

@@ -197,11 +197,3 @@ def test_counts_are_integers_of_at_least_the_minimum():
     for value in (-1, 1.0, True, "3", None):
         with pytest.raises(ProblemError, match="maxiter must be an integer of at least 0"):
             as_count("maxiter", value)
-
-
-def test_entries_of_a_sparse_matrix_that_occur_twice_are_added_and_the_input_is_left_alone():
-    twice = sp.csr_array((np.array([1.0, 2.0, 3.0]), np.array([0, 0, 1]), np.array([0, 3])), shape=(1, 2))
-    matrix = as_matrix("G", twice)
-    assert matrix.nnz == 2
-    np.testing.assert_array_equal(matrix.toarray(), [[3.0, 3.0]])
-    assert twice.nnz == 3

@@ -96,7 +96,9 @@ class Form:
             parts = [sp.csr_array(np.array([f.q for f in affine]).reshape(-1, n)), sp.csr_array(G)]
             parts += [sp.vstack([-cone.c[None, :], -sp.csr_array(cone.A)]) for cone in problem.cones]
             linear_rows: Any = sp.csr_array(sp.vstack(parts))
-            A = sp.csr_array(A)
+            A = sp.csr_array(A, copy=True)
+            for matrix in (linear_rows, A):  # entries that occur twice are added
+                matrix.sum_duplicates()
             if self._fixed.size:
                 A = sp.csr_array(sp.vstack([A, sp.eye_array(n, format="csr")[self._fixed]]))
                 b = np.concatenate([b, bounds.lb[self._fixed]])
