@@ -28,10 +28,10 @@ demo: $(VENV)/.demo ## solve a portfolio, train CartPole, compare CG with Choles
 	@echo "Pictures:"
 	@ls $(OUT)/*.png
 
-test: lint ## linters, types, tests and doctests
+test: lint kernel ## linters, types, tests and doctests
 	$(BIN)/python -m pytest -m "not slow"
 
-test-slow: $(VENV)/.dev ## the tests that take minutes
+test-slow: kernel ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow
 
 lint: $(VENV)/.dev ## ruff and mypy alone
@@ -58,3 +58,7 @@ $(VENV)/.demo: setup.cfg $(BIN)/python
 $(VENV)/.dev: setup.cfg $(BIN)/python
 	$(BIN)/python -m pip install --quiet -e '.[dev]'
 	@touch $@
+
+.PHONY: kernel
+kernel: $(VENV)/.dev
+	@$(BIN)/python -m convexkit compile

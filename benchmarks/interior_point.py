@@ -41,6 +41,8 @@ from benchmarks.measuring import (
     write_csv,
 )
 from benchmarks.peers import METHODS, Answer, DenseStack, Options, claim
+from convexkit.errors import MissingDependencyError
+from convexkit.interior_point import compile_kernel
 
 COLUMNS = ["family", "size", "problems", "method", "status", "solver_status", "iterations", "violation",
            "value_error", "kkt", "median_s", "quartile1_s", "quartile3_s", "cpu_s", "runs", "to_convexkit", "yardstick",
@@ -343,6 +345,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         open(csv_path, "a").close()
     except OSError as error:
         return _refuse(f"cannot write to {args.out}: {error.strerror}.")
+    print(prepare_kernel(), file=sys.stderr, flush=True)
     rows = run(args.family or list(FAMILIES), quick=args.quick, sizes=args.size, methods=args.method, repeats=repeats,
                seed=args.seed, time_limit=args.time_limit,
                progress=lambda text: print(text, file=sys.stderr, flush=True))
@@ -359,6 +362,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ImportError:
         print("No picture: matplotlib is not installed (pip install 'convexkit[plot]').")
     return 0
+
+
+def prepare_kernel() -> str:
+    """Compile the kernel where numba is installed, so that no timed run does; what will be measured, in words."""
+    try:
+        compile_kernel()
+    except MissingDependencyError:
+        return "convexkit without the compiled kernel: numba is not installed"
+    return "convexkit with the compiled kernel"
 
 
 def known_sizes(families: Sequence[str], quick: bool) -> list[str]:

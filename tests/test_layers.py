@@ -75,7 +75,7 @@ def test_the_layer_test_sees_imports() -> None:
     assert internal_imports(PACKAGE / "duality" / "kkt.py") >= {"problem", "validation"}
 
 
-def test_only_the_bridge_knows_cvxpy_and_only_autodiff_knows_autograd() -> None:
+def test_only_the_bridge_knows_cvxpy_only_autodiff_autograd_and_only_the_kernel_numba() -> None:
     for path in MODULES:
         for node in ast.walk(ast.parse(path.read_text())):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else \
@@ -84,6 +84,7 @@ def test_only_the_bridge_knows_cvxpy_and_only_autodiff_knows_autograd() -> None:
                 top = name.split(".")[0]
                 assert top != "cvxpy" or room(path) == "cvxpy_bridge", path
                 assert top != "autograd" or path.name == "autodiff.py", path
+                assert top != "numba" or path.parent.name == "compiled", path
                 assert top != "gymnasium", path
                 assert top != "matplotlib" or path.name == "report.py", path
 
@@ -102,8 +103,8 @@ def test_case_studies_say_only_import_convexkit_as_ck() -> None:
 
 
 def test_import_pulls_in_no_optional_package() -> None:
-    code = ("import sys, convexkit; "
-            "print([m for m in ('cvxpy', 'matplotlib', 'gymnasium', 'autograd', 'torch') if m in sys.modules])")
+    code = ("import sys, convexkit; optional = ('cvxpy', 'matplotlib', 'gymnasium', 'autograd', 'numba', 'torch'); "
+            "print([m for m in optional if m in sys.modules])")
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert out.stdout.strip() == "[]"
 

@@ -10,10 +10,13 @@ import numpy as np
 from ..duality import ATTAINABLE, NOTICEABLE, KKTResiduals, row_floor
 from ..problem import QCQP
 from ..quadratic import CONVEXITY_TOLERANCE, Quadratic
+from .compiled import available
 
 # Above this many variables LAPACK, not Python, takes the time of a single solve: a batch gains a factor of 60 at n = 8,
-# 3 at n = 64, 1.2 at n = 150. One of fewer than three problems gains nothing.
+# 3 at n = 64, 1.2 at n = 150. One of fewer than three problems gains nothing. The compiled kernel has no overhead to
+# share: against a loop of it a batch gains a factor of 1.8 at n = 8, 1.4 at n = 16, and loses above.
 LARGEST_N = 64
+LARGEST_N_COMPILED = 16
 Bundle = TypeVar("Bundle", bound="Arrays")
 
 
@@ -21,10 +24,13 @@ def shape_key(problem: QCQP) -> Hashable | None:
     """What problems must have in common to be stacked; None if this one has to be solved alone.
 
     Sizes, which quadratics are curved, which rows of h and which bounds are finite. Sparse, factored and operator
-    data, more than 64 variables, fixed variables and rows of zeros are left to `run`. A few microseconds.
+    data, fixed variables, rows of zeros and more than 64 variables (16 with the compiled kernel) are solved alone. A
+    few microseconds.
     """
     n = problem.n
-    if n > LARGEST_N or problem.cones or not (isinstance(problem.G, np.ndarray) and isinstance(problem.A, np.ndarray)):
+    if n > (LARGEST_N_COMPILED if available() else LARGEST_N) or problem.cones:
+        return None
+    if not (isinstance(problem.G, np.ndarray) and isinstance(problem.A, np.ndarray)):
         return None
     curved: list[bool] = []
     for f in (problem.objective, *problem.inequalities):

@@ -1,0 +1,159 @@
+"""Between problems and the compiled kernel: what it takes, and how its answer is read."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, cast
+
+import numpy as np
+
+from ...duality import KKTResiduals
+from ...problem import QCQP, qp
+from ...quadratic import CONVEXITY_TOLERANCE
+from ..form import Multipliers
+from ..iteration import Outcome
+from ..presolve import NO_BOUND, bounds_from_rows
+from ..settings import Settings
+from .cache import available
+
+# Above this many variables LAPACK's blocked factorization beats the kernel's.
+LARGEST_COMPILED = 256
+# The kernel gives up after so many iterations; what it has not solved by then needs more care than it takes.
+PATIENCE = 40
+# It looks at no clock, and takes less than this.
+SHORTEST_LIMIT = 1.0
+BACKEND = "compiled dense Cholesky"
+NOTHING = np.zeros(0, dtype=np.int64)
+
+
+@lru_cache(maxsize=1)
+def _kernels() -> tuple[Any, Any]:
+    """(take, iterate). The first call imports numba."""
+    from .kernel import iterate
+    from .linear import take
+
+    return take, iterate
+
+
+def warm_up() -> None:
+    """Compile, by solving a problem."""
+    _solved(qp(np.eye(2), [1.0, -1.0], lb=0.0), Settings())
+
+
+def run_compiled(problem: QCQP, settings: Settings) -> Outcome | None:
+    """The solution of a dense problem with up to 256 variables, or None: then it is `iteration.run`'s.
+
+    None for cones, sparse, factored or operator data, fixed variables, empty rows, problems without inequalities, and
+    whatever is not plainly convex and plainly solved: infeasible, unbounded, ill-posed.
+    """
+    if (problem.n > LARGEST_COMPILED or problem.cones or settings.time_limit < SHORTEST_LIMIT or not available()
+            or not (isinstance(problem.G, np.ndarray) and isinstance(problem.A, np.ndarray))):
+        return None
+    return _solved(problem, settings)
+
+
+def _solved(problem: QCQP, settings: Settings) -> Outcome | None:
+    n, lb, ub, G, A = problem.n, problem.lb, problem.ub, problem.G, problem.A
+    objective, inequalities = problem.objective, problem.inequalities
+    curved: list[int] = []
+    affine: list[int] = []
+    for i, f in enumerate(inequalities):
+        if f.P is not None and not isinstance(f.P, np.ndarray):
+            return None
+        (affine if _is_zero(f.P) else curved).append(i)
+    if objective.P is not None and not isinstance(objective.P, np.ndarray):
+        return None
+    # Rows with one entry are bounds; most problems have none.
+    bounds, limited = None, NOTHING
+    if problem.h.size:
+        limited = np.flatnonzero(problem.h < NO_BOUND)
+        if (np.count_nonzero(G, axis=1) < 2).any():
+            bounds, limited = bounds_from_rows(problem)
+            lb, ub = bounds.lb, bounds.ub
+    at = np.concatenate([np.flatnonzero(lb > -NO_BOUND), np.flatnonzero(ub < NO_BOUND)])
+    if at.size and (lb >= ub).any():
+        return None
+    quadratics, mq, p = len(inequalities), len(curved), problem.p
+    places = [*curved, *affine]
+    r = quadratics + limited.size
+    if r + at.size == 0 or (r == mq == 1 and at.size == p == 0 and _is_zero(objective.P)):
+        return None  # linear algebra, or the closed form of one factorization
+    lines, ends = np.empty((r + p, n)), np.empty(r + p)
+    for k, i in enumerate(places):
+        f = inequalities[i]
+        lines[k], ends[k] = f.q, f.r
+    lines[quadratics:r], ends[quadratics:r] = G[limited], -problem.h[limited]
+    lines[r:], ends[r:] = A, -problem.b
+    if not lines[mq:].any(axis=1).all():
+        return None
+    take, iterate = _kernels()
+    scratch = np.empty((n, n))
+    packed = np.empty((1 + mq, n * (n + 1) // 2))
+    if _is_zero(objective.P):
+        packed[0] = 0.0
+    elif not take(_plain(cast(np.ndarray, objective.P)), packed[0], scratch, CONVEXITY_TOLERANCE):
+        return None
+    for k in range(mq):
+        if not take(_plain(cast(np.ndarray, inequalities[curved[k]].P)), packed[1 + k], scratch, CONVEXITY_TOLERANCE):
+            return None
+    edge = np.ones(at.size)
+    edge[:at.size - np.count_nonzero(ub < NO_BOUND)] = -1.0
+    x, y, lam_bounds, evidence = np.empty(n), np.empty(r + p), np.zeros((2, n)), np.empty(9)
+    nit = iterate(packed, packed[:, _diagonal(n)], np.array(objective.q, dtype=np.float64), objective.r, lines, ends,
+                  quadratics, r, np.array([lb, ub]), at, edge, settings.tol, min(settings.maxiter, PATIENCE), x, y,
+                  lam_bounds, evidence)
+    if nit < 0:
+        return None
+    if r == problem.m and mq in (0, quadratics):
+        lam = y[:r]
+    else:
+        lam = np.zeros(problem.m)
+        lam[places] = y[:quadratics]
+        lam[quadratics + limited] = y[quadratics:r]
+    point = Multipliers(x, lam, y[r:], lam_bounds[0], lam_bounds[1])
+    if bounds is not None:
+        # The evidence is of bounds that the user wrote as rows: let it be judged again as given.
+        bounds.give_back(point.lam_lb, point.lam_ub, lam[quadratics:])
+        return Outcome("converged", point, point, None, None, nit, BACKEND)
+    stationarity, primal, dual, complementarity, gap, value, dual_value, worst, amount = evidence.tolist()
+    places += (quadratics + limited).tolist()
+    residuals = KKTResiduals(stationarity, primal, dual, complementarity, gap, value, dual_value,
+                             _words(problem, places, int(worst), amount))
+    return Outcome("converged", point, point, None, None, nit, BACKEND, residuals)
+
+
+def _is_zero(P: np.ndarray | None) -> bool:
+    return P is None or (P.item(-1) == 0 and not P.any())
+
+
+@lru_cache(maxsize=16)
+def _diagonal(n: int) -> np.ndarray:
+    """Where a packed matrix has its diagonal."""
+    i = np.arange(n)
+    return i * (i + 3) // 2
+
+
+def _plain(P: np.ndarray) -> np.ndarray:
+    """P as the kernel takes it: float64, in one order, writeable."""
+    if P.dtype != np.float64:
+        return P.astype(np.float64)
+    if not P.flags.c_contiguous:
+        P = P.T if P.flags.f_contiguous else np.ascontiguousarray(P)
+    return P if P.flags.writeable and P.flags.aligned else P.copy()
+
+
+def _words(problem: QCQP, places: list[int], worst: int, amount: float) -> str:
+    """`KKTResiduals.where`."""
+    if worst < 0:
+        return ""
+    n, quadratics = problem.n, len(problem.inequalities)
+    if worst < len(places):
+        i = places[worst]
+        if i < quadratics:
+            return f"inequalities[{i}] is positive by {amount:.1e}"
+        return f"G row {i - quadratics} exceeds its limit by {amount:.1e}"
+    worst -= len(places)
+    if worst < problem.p:
+        return f"A row {worst} is off by {amount:.1e}"
+    side, j = divmod(worst - problem.p, n)
+    return f"x[{j}] is {'above' if side else 'below'} its bound by {amount:.1e}"

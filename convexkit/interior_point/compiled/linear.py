@@ -1,0 +1,247 @@
+"""Dense linear algebra on lower triangles, compiled: half the memory to read, and no call overhead.
+
+A symmetric matrix is *packed*: row i of its lower triangle starts at i(i + 1)/2. Up to some 200 variables these loops
+are as fast as LAPACK's, below 50 several times faster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numba import config, njit
+
+from .cache import folder, writable
+
+PLACE = str(folder() or writable())
+
+
+def compiled(function: Callable, **options: Any) -> Any:
+    """`function` as machine code, kept in the kernel's folder.
+
+    Sums may be reordered, so that they run on vector registers; NaN, inf and division by zero keep their meaning.
+    """
+    before = vars(config)["CACHE_DIR"]
+    vars(config)["CACHE_DIR"] = PLACE
+    try:
+        return njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract"}, **options)(function)
+    finally:
+        vars(config)["CACHE_DIR"] = before
+
+
+@compiled
+def pack(P, out):
+    """Copy the lower triangle of P."""
+    n, at = P.shape[0], 0
+    for i in range(n):
+        row = P[i]
+        for j in range(i + 1):
+            out[at + j] = row[j]
+        at += i + 1
+
+
+@compiled
+def product(packed, x, out):
+    """out = Px; returns xᵀPx."""
+    n, at, total = x.size, 0, 0.0
+    for i in range(n):
+        row = packed[at:at + i]
+        xi, inner = x[i], 0.0
+        for j in range(i):
+            inner += row[j] * x[j]
+            out[j] += row[j] * xi
+        out[i] = inner + packed[at + i] * xi
+        at += i + 1
+    for i in range(n):
+        total += out[i] * x[i]
+    return total
+
+
+@compiled
+def weighted_sum(weights, packed, K):
+    """Lower triangle of K = Σ weights[k]·packed[k], four at a time."""
+    n, count, at = K.shape[0], weights.size, 0
+    for i in range(n):
+        row = K[i]
+        for j in range(i + 1):
+            row[j] = 0.0
+        k = 0
+        while k + 4 <= count:
+            a, b, c, d = weights[k], weights[k + 1], weights[k + 2], weights[k + 3]
+            p, q, r, s = packed[k, at:], packed[k + 1, at:], packed[k + 2, at:], packed[k + 3, at:]
+            for j in range(i + 1):
+                row[j] += a * p[j] + b * q[j] + c * r[j] + d * s[j]
+            k += 4
+        while k < count:
+            a, p = weights[k], packed[k, at:]
+            for j in range(i + 1):
+                row[j] += a * p[j]
+            k += 1
+        at += i + 1
+
+
+@compiled
+def add_gram(weights, rows, K):
+    """Add Σ weights[k]·rows[k]·rows[k]ᵀ to the lower triangle of K, four rows at a time."""
+    n, count = K.shape[0], rows.shape[0]
+    k = 0
+    while k + 4 <= count:
+        p, q, r, s = rows[k], rows[k + 1], rows[k + 2], rows[k + 3]
+        for i in range(n):
+            a, b, c, d = weights[k] * p[i], weights[k + 1] * q[i], weights[k + 2] * r[i], weights[k + 3] * s[i]
+            row = K[i]
+            for j in range(i + 1):
+                row[j] += a * p[j] + b * q[j] + c * r[j] + d * s[j]
+        k += 4
+    while k < count:
+        p = rows[k]
+        for i in range(n):
+            a, row = weights[k] * p[i], K[i]
+            for j in range(i + 1):
+                row[j] += a * p[j]
+        k += 1
+
+
+@compiled
+def cholesky(L):
+    """Overwrite the lower triangle of a matrix with its factor; False if a pivot is not positive.
+
+    Row by row, four rows together, so that each row above is read once for four inner products.
+    """
+    n, i = L.shape[0], 0
+    while i < n:
+        together = min(4, n - i)
+        if together == 4:
+            a, b, c, d = L[i], L[i + 1], L[i + 2], L[i + 3]
+            for j in range(i):
+                above = L[j]
+                sum_a, sum_b, sum_c, sum_d = 0.0, 0.0, 0.0, 0.0
+                for k in range(j):
+                    v = above[k]
+                    sum_a += a[k] * v
+                    sum_b += b[k] * v
+                    sum_c += c[k] * v
+                    sum_d += d[k] * v
+                inverse = 1.0 / above[j]
+                a[j] = (a[j] - sum_a) * inverse
+                b[j] = (b[j] - sum_b) * inverse
+                c[j] = (c[j] - sum_c) * inverse
+                d[j] = (d[j] - sum_d) * inverse
+        first = i if together == 4 else 0
+        for row in range(i, i + together):
+            a = L[row]
+            for j in range(first, row + 1):
+                above = L[j]
+                sum_a = 0.0
+                for k in range(j):
+                    sum_a += a[k] * above[k]
+                if j < row:
+                    a[j] = (a[j] - sum_a) / above[j]
+                else:
+                    pivot = a[j] - sum_a
+                    if not pivot > 0.0:
+                        return False
+                    a[j] = np.sqrt(pivot)
+        i += together
+    return True
+
+
+@compiled
+def forward(L, v):
+    """v ← L⁻¹v."""
+    for i in range(v.size):
+        row, inner = L[i], 0.0
+        for j in range(i):
+            inner += row[j] * v[j]
+        v[i] = (v[i] - inner) / row[i]
+
+
+@compiled
+def backward(L, v):
+    """v ← L⁻ᵀv."""
+    for i in range(v.size - 1, -1, -1):
+        row = L[i]
+        t = v[i] / row[i]
+        v[i] = t
+        for j in range(i):
+            v[j] -= t * row[j]
+
+
+@compiled
+def symmetric_product(K, x, out):
+    """out = Kx from the lower triangle of K."""
+    for i in range(x.size):
+        row, xi, inner = K[i], x[i], 0.0
+        for j in range(i):
+            inner += row[j] * x[j]
+            out[j] += row[j] * xi
+        out[i] = inner + row[i] * xi
+
+
+@compiled
+def times(M, x, out):
+    """out = Mx, for the leading out.size rows of M."""
+    for i in range(out.size):
+        row, inner = M[i], 0.0
+        for j in range(x.size):
+            inner += row[j] * x[j]
+        out[i] = inner
+
+
+@compiled
+def add_transposed(M, y, factor, out):
+    """out += factor·Mᵀy, for the leading y.size rows of M."""
+    for i in range(y.size):
+        row, t = M[i], factor * y[i]
+        if t != 0.0:
+            for j in range(out.size):
+                out[j] += t * row[j]
+
+
+@compiled
+def dot(u, v):
+    """uᵀv."""
+    total = 0.0
+    for i in range(u.size):
+        total += u[i] * v[i]
+    return total
+
+
+@compiled
+def largest(v):
+    """max |vᵢ|, 0 for an empty vector; NaN if an entry is."""
+    size = 0.0
+    for t in v:
+        t = abs(t)
+        if not t <= size:
+            size = t
+            if size != size:
+                return size
+    return size
+
+
+@compiled
+def is_psd(packed, scratch, tolerance):
+    """Whether P + tolerance·‖P‖·I has a Cholesky factor: False leaves the verdict to `definite.is_psd`."""
+    n, at, total = scratch.shape[0], 0, 0.0
+    for i in range(n):
+        row = scratch[i]
+        for j in range(i + 1):
+            t = packed[at + j]
+            row[j] = t
+            total += t * t if i == j else 2.0 * t * t
+        at += i + 1
+    if total == 0.0:
+        return True
+    shift = tolerance * np.sqrt(total)
+    for i in range(n):
+        scratch[i, i] += shift
+    return cholesky(scratch)
+
+
+@compiled
+def take(P, out, scratch, tolerance):
+    """Pack P, and say whether it is plainly positive semidefinite."""
+    pack(P, out)
+    return is_psd(out, scratch, tolerance)
