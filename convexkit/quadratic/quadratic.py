@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -71,12 +72,14 @@ class Quadratic:
                 raise ProblemError(f"q must be a vector; it has shape {linear.shape}.")
         if matrix is not None and matrix.shape[0] != linear.size:
             raise ProblemError(f"P has shape {matrix.shape} but q has length {linear.size}; they must agree.")
-        constant = as_real_array("r", r)
-        if constant.size != 1:
-            raise ProblemError(f"r must be a number; it has shape {constant.shape}.")
+        if type(r) is not float or not math.isfinite(r):
+            constant = as_real_array("r", r)
+            if constant.size != 1:
+                raise ProblemError(f"r must be a number; it has shape {constant.shape}.")
+            r = float(constant.reshape(-1)[0])
         self.P = matrix
         self.q = linear
-        self.r = float(constant.reshape(-1)[0])
+        self.r = r
         self.n = linear.size
 
     @classmethod
