@@ -10,7 +10,15 @@ from __future__ import annotations
 
 from . import report
 from .autodiff import gauss_newton_operator, gradient, hessian_operator, value_and_gradient
-from .conjugate_gradient import CGRecord, CGResult, CGStatus, conjugate_gradient, jacobi
+from .conjugate_gradient import (
+    CGRecord,
+    CGResult,
+    CGStatus,
+    block_jacobi,
+    conjugate_gradient,
+    jacobi,
+    limited_memory,
+)
 from .duality import (
     InfeasibilityCertificate,
     KKTResiduals,
@@ -68,6 +76,7 @@ __all__ = [
     "UnboundednessCertificate",
     "as_operator",
     "backtracking",
+    "block_jacobi",
     "conjugate_gradient",
     "damped",
     "error_slope",
@@ -77,6 +86,7 @@ __all__ = [
     "hessian_operator",
     "jacobi",
     "kkt_residuals",
+    "limited_memory",
     "linear_model",
     "lp",
     "qp",

@@ -77,8 +77,8 @@ def solve(problem: QCQP, *, tol: float = 1e-8, method: str = "auto", maxiter: in
     -----
     Homogeneous interior-point method, 5 to 12 iterations as a rule, each with one n×n Cholesky
     factorization. The convexity check costs one more for each P. Dense problems with up to 256 variables are iterated
-    in machine code once `python -m convexkit compile` was run; without it, and with a callback or a warm start, by
-    NumPy, with the same iterates up to rounding.
+    in machine code once `python -m convexkit compile` was run; without it, and with a callback, by NumPy, with the
+    same iterates up to rounding.
 
     Examples
     --------
@@ -126,7 +126,7 @@ def _settings(tol: float, maxiter: int, time_limit: float | None) -> Settings:
 
 def _alone(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord], Any] | None,
            start: float, warm: Multipliers | None = None) -> Solution:
-    if callback is None and warm is None and (found := run_compiled(problem, settings)) is not None:
+    if callback is None and (found := run_compiled(problem, settings, warm)) is not None:
         solution = _judged(problem, found, settings, start)
         if solution.success:
             return solution

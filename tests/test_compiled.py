@@ -151,8 +151,29 @@ def test_the_front_door_uses_it_unless_every_iteration_is_asked_for():
     assert "compiled dense Cholesky" in plain.message
     watched = ck.solve(problem, callback=lambda record: None)
     assert "compiled" not in watched.message
-    assert "compiled" not in ck.solve(problem, warm_start=plain).message
     np.testing.assert_allclose(plain.x, watched.x, atol=1e-7)
+
+
+@pytest.mark.parametrize("n", [4, 12, 40])
+def test_a_warm_start_is_that_of_the_reference(n):
+    rng = np.random.default_rng(n)
+    problem = random_qcqp(n, 3, rng, linear=5, equalities=1, bounds=True)
+    old = run(problem, SETTINGS).point
+    moved = ck.QCQP(ck.Quadratic(problem.objective.P, problem.objective.q + 0.02 * rng.standard_normal(n)),
+                    problem.inequalities, G=problem.G, h=problem.h, A=problem.A, b=problem.b, lb=problem.lb,
+                    ub=problem.ub)
+    found, reference = run_compiled(moved, SETTINGS, old), run(moved, SETTINGS, None, old)
+    compare(moved, found, reference)
+    assert found.nit < run_compiled(moved, SETTINGS).nit
+
+
+def test_a_warm_start_knows_rows_that_are_bounds():
+    G, h = np.array([[1.0, 0.0], [0.0, -2.0], [1.0, 1.0]]), np.array([0.5, 1.0, 0.7])
+    problem = ck.QCQP(ck.Quadratic(np.eye(2), [-1.0, -1.0]), [ck.Quadratic(np.eye(2), None, -1.0)], G=G, h=h)
+    cold = run_compiled(problem, SETTINGS)
+    again = run_compiled(problem, SETTINGS, cold.point)
+    assert again.nit < cold.nit
+    np.testing.assert_allclose(again.point.lam, cold.point.lam, atol=1e-6)
 
 
 def test_solve_many_gives_it_what_is_too_large_for_a_batch():
@@ -230,7 +251,7 @@ def test_every_source_of_the_machine_code_is_in_its_name():
 def test_the_reference_behind_the_front_door_gives_the_same_verdict(name, monkeypatch):
     case = CASES[name]()
     with_kernel = ck.solve(case.problem)
-    monkeypatch.setattr(solver, "run_compiled", lambda problem, settings: None)
+    monkeypatch.setattr(solver, "run_compiled", lambda problem, settings, warm=None: None)
     without = ck.solve(case.problem)
     assert "compiled" not in without.message
     assert str(without.status) in case.status

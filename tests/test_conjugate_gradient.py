@@ -373,7 +373,7 @@ def test_options_that_do_not_fit_are_refused(options, words):
         ck.conjugate_gradient(A, b, **options)
 
 
-@pytest.mark.parametrize(("b", "words"), [(np.ones((5, 2)), "b must be a vector"), (1.0, "b must be a vector"),
+@pytest.mark.parametrize(("b", "words"), [(np.ones((5, 2, 2)), "b must be a vector"), (1.0, "b must be a vector"),
                                           (np.ones(4), "expected"), ([np.inf] * 5, "not finite")])
 def test_right_hand_sides_that_do_not_fit_are_refused(b, words):
     with pytest.raises(ck.ProblemError, match=words):
@@ -411,3 +411,218 @@ def test_jacobi_divides_vectors_and_blocks_and_keeps_float32():
 def test_each_status_prints_as_its_word():
     assert [str(status) for status in Status] == ["converged", "iteration_limit", "nonpositive_curvature", "boundary",
                                                   "numerical_error"]
+
+
+# --- Several right-hand sides ---
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("form", ["array", "sparse", "callable"])
+def test_columns_are_solved_as_each_alone(form, dtype):
+    A, _ = spd(50, 1e3, seed=4)
+    A = A.astype(dtype)
+    B = np.random.default_rng(5).standard_normal((50, 4)).astype(dtype)
+    B[:, 2] *= 1e-6
+    given = {"array": A, "sparse": sp.csr_array(A), "callable": lambda v: A @ v}[form]
+    rtol = 1e-9 if dtype is np.float64 else 1e-4
+    together = ck.conjugate_gradient(given, B, rtol=rtol)
+    assert together.success
+    assert together.x.dtype == dtype
+    assert together.x.shape == together.residual_vector.shape == (50, 4)
+    assert together.products == sum(column.products for column in together.columns)
+    for j, column in enumerate(together.columns):
+        alone = ck.conjugate_gradient(given, B[:, j], rtol=rtol)
+        assert column.nit == pytest.approx(alone.nit, rel=0.1, abs=3)
+        np.testing.assert_array_equal(column.x, together.x[:, j])
+        true = np.linalg.norm(B[:, j] - A @ column.x) / np.linalg.norm(B[:, j])
+        assert true <= 2 * rtol
+        assert column.relative_residual == pytest.approx(true, rel=5e-2)
+
+
+def test_columns_start_where_they_are_told_and_zero_columns_are_zero():
+    A, b = spd(20)
+    B = np.stack([b, 0 * b, 2 * b], axis=1)
+    exact = np.linalg.solve(A, B)
+    result = ck.conjugate_gradient(A, B, exact + np.eye(20)[:, :3], rtol=1e-8, M=ck.jacobi(np.diag(A)))
+    assert result.success
+    np.testing.assert_allclose(result.x, exact, atol=1e-6)
+    assert not result.x[:, 1].any()
+    again = ck.conjugate_gradient(A, B, exact, rtol=1e-8)
+    assert (again.nit, again.products) == (0, 3)
+
+
+def test_each_column_ends_in_its_own_way():
+    A = np.diag([1.0, 2.0, -1.0, 4.0])
+    B = np.array([[1.0, 1, 1, 0], [1, 0, 0, 1], [0, 1, np.nan, 0], [0, 0, 0, 0]])
+    with pytest.raises(ck.ProblemError, match=r"b has 1 entries that are not finite"):
+        ck.conjugate_gradient(A, B)
+    B[2, 2] = 0.0
+    result = ck.conjugate_gradient(A, B)
+    assert [column.status for column in result.columns] == [Status.CONVERGED, Status.NONPOSITIVE_CURVATURE,
+                                                            Status.CONVERGED, Status.CONVERGED]
+    assert result.status is Status.NONPOSITIVE_CURVATURE
+    assert not result.success
+    assert result.direction @ A @ result.direction <= 0
+    assert "3 of 4 columns" in result.message
+    assert result.message.count("column 1") == 1
+    short = ck.conjugate_gradient(spd(30, 1e4)[0], np.eye(30)[:, :2], maxiter=3)
+    assert short.status is Status.ITERATION_LIMIT
+    assert short.nit == 3
+
+
+def test_columns_with_a_product_that_is_not_finite_say_so():
+    result = ck.conjugate_gradient(lambda v: np.where(v > 0.5, np.nan, v), np.eye(3))
+    assert result.status is Status.NUMERICAL_ERROR
+    wrong = ck.conjugate_gradient(np.eye(3), np.eye(3), M=-np.eye(3))
+    assert wrong.status is Status.NUMERICAL_ERROR
+    assert "positive definite" in wrong.message
+
+
+@pytest.mark.parametrize(("options", "words"), [({"radius": 1.0}, "radius"), ({"keep": 3}, "keep")])
+def test_what_is_for_one_right_hand_side_is_refused_for_several(options, words):
+    with pytest.raises(ck.ProblemError, match=f"{words} = .* one right-hand side"):
+        ck.conjugate_gradient(np.eye(4), np.eye(4)[:, :2], **options)
+    with pytest.raises(ck.ProblemError, match="no column"):
+        ck.conjugate_gradient(np.eye(4), np.zeros((4, 0)))
+    with pytest.raises(ck.ProblemError, match="x0 has shape"):
+        ck.conjugate_gradient(np.eye(4), np.eye(4), np.ones(4))
+
+
+def test_a_callback_sees_all_columns():
+    A, _ = spd(12)
+    seen = []
+    result = ck.conjugate_gradient(A, np.eye(12)[:, :3], callback=lambda record: seen.append(record))
+    assert len(seen) == result.nit
+    assert all(record.x.shape == (12, 3) for record in seen)
+    np.testing.assert_allclose(seen[-1].x, result.x, atol=1e-12)
+
+
+# --- A sequence of systems ---
+
+def drifting(condition, n=300, count=20):
+    """A sequence of systems in which matrix and right-hand side drift smoothly."""
+    A, b = spd(n, condition, seed=8)
+    rng = np.random.default_rng(9)
+    drift = rng.standard_normal((n, n)) * 0.01
+    towards = rng.standard_normal(n)
+    for t in range(count):
+        E = np.eye(n) + 0.02 * np.sin(t / 5) * (drift + drift.T)
+        yield E @ A @ E, b + 0.02 * t * towards
+
+
+def test_the_last_solutions_save_products_in_a_sequence():
+    cold = warm = 0
+    solutions = []
+    for A, b in drifting(1e4):
+        cold += ck.conjugate_gradient(A, b, rtol=1e-8).products
+        start = np.stack(solutions[-4:], axis=1) if solutions else None
+        result = ck.conjugate_gradient(A, b, start, rtol=1e-8)
+        assert result.success
+        np.testing.assert_allclose(A @ result.x, b, atol=1e-7 * np.linalg.norm(b))
+        solutions.append(result.x)
+        warm += result.products
+    assert warm <= 0.6 * cold
+
+
+def test_the_best_combination_of_columns_is_the_solution_where_it_is_one():
+    A, b = spd(30, 1e4)
+    x = np.linalg.solve(A, b)
+    other = np.ones(30)
+    result = ck.conjugate_gradient(A, b, np.stack([x + other, 2 * other, other], axis=1), rtol=1e-8)
+    assert (result.nit, result.products) == (0, 2)
+    np.testing.assert_allclose(result.x, x, rtol=1e-8)
+
+
+def test_learnt_directions_undo_small_eigenvalues():
+    n = 300
+    rng = np.random.default_rng(2)
+    Q = np.linalg.qr(rng.standard_normal((n, n)))[0]
+    A = (Q * np.r_[np.geomspace(1e-3, 1e-1, 8), np.linspace(1, 10, n - 8)]) @ Q.T
+    first = ck.conjugate_gradient(A, rng.standard_normal(n), rtol=1e-8, keep=20)
+    D, AD = first.pairs
+    assert D.shape[1] <= 20
+    np.testing.assert_allclose(A @ D, AD, atol=1e-12 * abs(AD).max())
+    M = ck.limited_memory(first)
+    np.testing.assert_allclose(M @ AD, D, atol=1e-5 * abs(D).max())
+    b = rng.standard_normal(n)
+    assert (ck.conjugate_gradient(A, b, M=M, rtol=1e-8).products
+            <= 0.7 * ck.conjugate_gradient(A, b, rtol=1e-8).products)
+
+
+def test_learning_needs_a_run_that_kept_something():
+    with pytest.raises(ck.ProblemError, match="keep"):
+        ck.limited_memory(ck.conjugate_gradient(np.eye(3), np.ones(3)))
+    with pytest.raises(ck.ProblemError, match="CGResult"):
+        ck.limited_memory(np.eye(3))
+
+
+def test_directions_are_kept_from_the_whole_run():
+    A, b = spd(200, 1e4)
+    result = ck.conjugate_gradient(A, b, rtol=1e-10, keep=10)
+    assert result.nit > 100
+    D, _ = result.pairs
+    assert 5 <= D.shape[1] <= 10
+    late = ck.conjugate_gradient(A, b, rtol=1e-10, maxiter=result.nit // 2, keep=200).pairs[0]
+    assert abs(late.T @ D).max(axis=0).min() < np.linalg.norm(D[:, 0]) ** 2
+
+
+# --- What the coefficients tell ---
+
+def test_ritz_values_reach_the_ends_of_the_spectrum():
+    A, b = spd(80, 500.0)
+    result = ck.conjugate_gradient(A, b, rtol=1e-10)
+    values = result.ritz_values()
+    assert len(values) == result.nit
+    assert (np.diff(values) >= 0).all()
+    assert values[0] == pytest.approx(1.0, rel=1e-4)
+    assert values[-1] == pytest.approx(500.0, rel=1e-6)
+    assert result.condition() == pytest.approx(500.0, rel=1e-4)
+    scaled = ck.conjugate_gradient(A, b, rtol=1e-10, M=np.linalg.inv(A))
+    assert scaled.condition() == pytest.approx(1.0, rel=1e-6)
+    assert ck.conjugate_gradient(A, 0 * b).ritz_values().size == 0
+
+
+@pytest.mark.parametrize("maxiter", [1, 3, 8, 20, 60])
+@pytest.mark.parametrize("damping", [1e-3, 0.1, 1.0])
+def test_the_energy_error_of_a_damped_matrix_is_a_bound_and_close(maxiter, damping):
+    A, b = spd(40, 100.0)
+    A -= (1 - 1e-9) * np.linalg.eigvalsh(A)[0] * np.eye(40)
+    damped = ck.damped(A, damping)
+    result = ck.conjugate_gradient(damped, b, rtol=1e-9, maxiter=maxiter)
+    error = result.x - np.linalg.solve(A + damping * np.eye(40), b)
+    true = np.sqrt(error @ (damped @ error))
+    assert true <= result.energy_error() * (1 + 1e-6) + 1e-9 * np.linalg.norm(b)
+    if 3 <= result.nit < 20 and damping == 1.0:
+        assert result.energy_error() <= 3 * true
+    # What it is good for: the minimum of ½xᵀAx - bᵀx is known to within half its square.
+    attained = 0.5 * result.x @ (damped @ result.x) - b @ result.x
+    minimum = -0.5 * b @ np.linalg.solve(A + damping * np.eye(40), b)
+    assert attained - 0.5 * result.energy_error() ** 2 <= minimum + 1e-9 * abs(minimum)
+
+
+def test_without_a_known_bound_the_energy_error_is_an_estimate():
+    A, b = spd(60, 100.0)
+    result = ck.conjugate_gradient(A, b, rtol=1e-3)
+    error = result.x - np.linalg.solve(A, b)
+    assert 0.5 <= result.energy_error() / np.sqrt(error @ A @ error) <= 5
+    assert ck.conjugate_gradient(A, 0 * b).energy_error() == 0.0
+    assert np.isnan(ck.conjugate_gradient(-A, b).energy_error())
+
+
+# --- Block Jacobi ---
+
+@pytest.mark.parametrize("make", [np.asarray, sp.csr_array])
+@pytest.mark.parametrize("size", [1, 3, 7, 50])
+def test_block_jacobi_solves_with_the_diagonal_blocks(size, make):
+    A, b = spd(20)
+    M = ck.block_jacobi(make(A), size)
+    expected = np.zeros_like(b)
+    for start in range(0, 20, size):
+        rows = slice(start, start + size)
+        expected[rows] = np.linalg.solve(A[rows, rows], b[rows])
+    np.testing.assert_allclose(M @ b, expected, rtol=1e-9)
+    np.testing.assert_allclose(M @ np.stack([b, 2 * b], axis=1), np.stack([expected, 2 * expected], axis=1), rtol=1e-9)
+
+
+def test_block_jacobi_names_the_block_that_is_not_positive_definite():
+    with pytest.raises(ck.ProblemError, match="row 2 to row 3"):
+        ck.block_jacobi(np.diag([1.0, 1.0, 1.0, -1.0]), 2)

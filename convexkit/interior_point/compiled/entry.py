@@ -40,7 +40,7 @@ def warm_up() -> None:
     _solved(qp(np.eye(2), [1.0, -1.0], lb=0.0), Settings())
 
 
-def run_compiled(problem: QCQP, settings: Settings) -> Outcome | None:
+def run_compiled(problem: QCQP, settings: Settings, warm: Multipliers | None = None) -> Outcome | None:
     """The solution of a dense problem with up to 256 variables, or None: then it is `iteration.run`'s.
 
     None for cones, sparse, factored or operator data, fixed variables, empty rows, problems without inequalities, and
@@ -49,10 +49,10 @@ def run_compiled(problem: QCQP, settings: Settings) -> Outcome | None:
     if (problem.n > LARGEST_COMPILED or problem.cones or settings.time_limit < SHORTEST_LIMIT or not available()
             or not (isinstance(problem.G, np.ndarray) and isinstance(problem.A, np.ndarray))):
         return None
-    return _solved(problem, settings)
+    return _solved(problem, settings, warm)
 
 
-def _solved(problem: QCQP, settings: Settings) -> Outcome | None:
+def _solved(problem: QCQP, settings: Settings, warm: Multipliers | None = None) -> Outcome | None:
     n, lb, ub, G, A = problem.n, problem.lb, problem.ub, problem.G, problem.A
     objective, inequalities = problem.objective, problem.inequalities
     curved: list[int] = []
@@ -99,9 +99,14 @@ def _solved(problem: QCQP, settings: Settings) -> Outcome | None:
     edge = np.ones(at.size)
     edge[:at.size - np.count_nonzero(ub < NO_BOUND)] = -1.0
     x, y, lam_bounds, evidence = np.empty(n), np.empty(r + p), np.zeros((2, n)), np.empty(9)
+    if warm is not None:
+        lam, lam_bounds[0], lam_bounds[1] = warm.lam.copy(), warm.lam_lb, warm.lam_ub
+        if bounds is not None:
+            bounds.take_over(lam_bounds[0], lam_bounds[1], lam[quadratics:])
+        x[:], y[:quadratics], y[quadratics:r], y[r:] = warm.x, lam[places], lam[quadratics + limited], warm.nu
     nit = iterate(packed, packed[:, _diagonal(n)], np.array(objective.q, dtype=np.float64), objective.r, lines, ends,
-                  quadratics, r, np.array([lb, ub]), at, edge, settings.tol, min(settings.maxiter, PATIENCE), x, y,
-                  lam_bounds, evidence)
+                  quadratics, r, np.array([lb, ub]), at, edge, settings.tol, min(settings.maxiter, PATIENCE),
+                  0.0 if warm is None else settings.warm_share, x, y, lam_bounds, evidence)
     if nit < 0:
         return None
     if r == problem.m and mq in (0, quadratics):

@@ -488,8 +488,39 @@ def _bends(data, scales, z, affine, Pu, bends):
     return bend_g + dot(bends[:n], z.n[X]) / tau
 
 
-def _iterate(P, D, q0, r0, lines, ends, quadratics, r, bounds, at, edge, tol, maxiter, x, y, lam_bounds, evidence):
-    """Fill in the solution and its residuals on the data as given; iterations taken, or -1 if it was not found."""
+@compiled
+def _towards(data, scales, system, z, old, x, y, lam_bounds, share):
+    """Move z most of the way to an old solution, given in the user's units: `iteration._towards`."""
+    r, m, c, rest = data.r, z.m.shape[1], scales.c, 1.0 - share
+    for j in range(x.size):
+        old.n[X, j] = x[j]
+    for i in range(m):
+        old.m[S_, i] = 0.0
+        if i < r:
+            old.m[LAM, i] = c * y[i] / scales.lines[i]
+        else:
+            side = 1 if scales.edge[i - r] > 0.0 else 0
+            old.m[LAM, i] = c * lam_bounds[side, scales.at[i - r]] / abs(scales.edge[i - r])
+    for k in range(y.size - r):
+        old.p[NU, k] = c * y[r + k] / scales.lines[r + k]
+    old.v[TAU], old.v[KAPPA] = 1.0, 0.0
+    _evaluate(data, scales, system, old, False, 1.0, old)
+    for j in range(x.size):
+        z.n[X, j] = share * old.n[X, j] + rest * z.n[X, j]
+    for i in range(m):
+        z.m[S_, i] = share * max(-old.m[R_P, i], 0.0) + rest * z.m[S_, i]
+        z.m[LAM, i] = share * old.m[LAM, i] + rest * z.m[LAM, i]
+    for k in range(y.size - r):
+        z.p[NU, k] = share * old.p[NU, k] + rest * z.p[NU, k]
+    z.v[KAPPA] *= rest
+
+
+def _iterate(P, D, q0, r0, lines, ends, quadratics, r, bounds, at, edge, tol, maxiter, share, x, y, lam_bounds,
+             evidence):
+    """Fill in the solution and its residuals on the data as given; iterations taken, or -1 if it was not found.
+
+    With share > 0 the arrays come with an old solution, towards which the iteration starts by that share of the way.
+    """
     data = Data(P, D, q0, r0, lines, ends, quadratics, r, bounds)
     n, mq, p = q0.size, P.shape[0] - 1, ends.size - r
     m = r + at.size
@@ -512,6 +543,9 @@ def _iterate(P, D, q0, r0, lines, ends, quadratics, r, bounds, at, edge, tol, ma
     weights, bends, Pu = np.zeros(1 + mq), np.zeros(n + m), np.zeros((mq + 2, n))
     if mq == 0:
         _start(data, scales, system, z, weights)
+    if share > 0.0:
+        _towards(data, scales, system, z, trial, x, y, lam_bounds, share)
+        lam_bounds[:] = 0.0
     _evaluate(data, scales, system, z, False, 1.0, z)
     lag = LARGEST_LAG * max(z.v[THETA], 1e-3) / z.v[MU]
     short = 0

@@ -3,118 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import Enum
 from math import sqrt
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 from scipy.linalg.blas import daxpy, saxpy
-from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
-from .errors import ProblemError
-from .operators import SymmetricOperator, as_operator
-from .validation import as_count, as_matrix, as_real_array, in_range
-
-
-class CGStatus(str, Enum):
-    """How a conjugate gradient run ended.
-
-    >>> import convexkit as ck
-    >>> ck.CGStatus("converged") is ck.CGStatus.CONVERGED
-    True
-    """
-
-    CONVERGED = "converged"
-    ITERATION_LIMIT = "iteration_limit"
-    NONPOSITIVE_CURVATURE = "nonpositive_curvature"
-    BOUNDARY = "boundary"
-    NUMERICAL_ERROR = "numerical_error"
-
-    def __str__(self) -> str:
-        return self.value
-
-
-@dataclass(frozen=True)
-class CGRecord:
-    """What a callback sees after each iteration: `nit`, `x` (a view; copy to keep), recurred residual norm.
-
-    >>> import numpy as np, convexkit as ck
-    >>> norms = []
-    >>> _ = ck.conjugate_gradient(np.diag([1.0, 2.0]), np.ones(2), callback=lambda r: norms.append(r.residual))
-    >>> len(norms)
-    2
-    """
-
-    nit: int
-    x: np.ndarray
-    residual: float
-
-
-@dataclass(frozen=True)
-class CGResult:
-    """A solution of Ax = b, or the best that could be had and why.
-
-    Attributes
-    ----------
-    x : (n,) array, of the type of b
-    status, success, message : `success` only if the *recomputed* residual passed the tolerance, or if
-        `radius` was given and x is the truncated minimiser on the boundary
-    nit : int, iterations
-    products : int, products with A
-    residual : float, ‖b - Ax‖, recomputed at the end
-    relative_residual : float, ‖b - Ax‖ / ‖b‖ (0 if b = 0, which x = 0 solves)
-    residual_vector : (n,) array, b - Ax
-    direction : (n,) array or None, a d with dᵀAd ≤ 0 if one was met
-    curvature : float, dᵀAd / dᵀd for that direction, else nan
-
-    Examples
-    --------
-    >>> import numpy as np, convexkit as ck
-    >>> result = ck.conjugate_gradient(np.diag([1.0, -1.0]), np.ones(2))
-    >>> result.success, result.status.value, result.curvature <= 0
-    (False, 'nonpositive_curvature', True)
-    """
-
-    x: np.ndarray
-    status: CGStatus
-    success: bool
-    message: str
-    nit: int
-    products: int
-    residual: float
-    relative_residual: float
-    residual_vector: np.ndarray
-    direction: np.ndarray | None = None
-    curvature: float = float("nan")
-
-
-def jacobi(diagonal: Any) -> LinearOperator:
-    """The preconditioner v -> v / diagonal, an approximation of A⁻¹ from the diagonal of A.
-
-    Raises
-    ------
-    ProblemError
-        If an entry is not positive; a positive definite A has a positive diagonal.
-
-    Examples
-    --------
-    >>> import numpy as np, convexkit as ck
-    >>> A = np.diag([1.0, 1e6])
-    >>> ck.conjugate_gradient(A, np.ones(2), M=ck.jacobi(np.diag(A))).nit
-    1
-    """
-    diagonal = as_real_array("diagonal", diagonal)
-    if diagonal.ndim != 1:
-        raise ProblemError(f"diagonal must be a vector; it has shape {diagonal.shape}.")
-    if diagonal.size and diagonal.min() <= 0:
-        where = int(np.argmin(diagonal))
-        raise ProblemError(f"diagonal[{where}] = {diagonal[where]:.3g} is not positive; "
-                           "a positive definite matrix has a positive diagonal.")
-    inverse = 1.0 / diagonal
-    return SymmetricOperator(diagonal.size, lambda v: inverse * v, dtype=diagonal.dtype,
-                             matmat=lambda V: inverse[:, None] * V)
+from ..errors import ProblemError
+from ..validation import as_count, as_matrix, as_real_array, in_range
+from .products import best_combination, norm, product_with
+from .results import CGRecord, CGResult, CGStatus
+from .together import many_columns
 
 
 def _to_boundary(xx: float, xd: float, dd: float, radius: float) -> float:
@@ -124,30 +24,34 @@ def _to_boundary(xx: float, xd: float, dd: float, radius: float) -> float:
     return (radius * radius - xx) / (xd + root) if xd > 0 else (root - xd) / dd
 
 
-def _product(name: str, A: Any, n: int, dtype: np.dtype) -> Callable[[np.ndarray], np.ndarray]:
-    """v -> Av of type `dtype`, for a vector v of that type, with as little as possible around the product."""
-    if isinstance(A, np.ndarray) and A.ndim == 2:
-        # A pass over A in search of NaN costs as much as two products; a NaN shows in the first product anyway.
-        matrix = as_real_array(name, A, finite=False)
-        as_operator(aslinearoperator(matrix), n)
-        # numpy's own product spares the checks of LinearOperator.matvec, some microseconds each, and a matrix
-        # of another type is converted once, not in every product.
-        return matrix.astype(dtype, copy=False).dot
-    operator = as_operator(A, n, dtype=dtype)
-    return lambda v: operator.matvec(v).astype(dtype, copy=False)
+class Kept:
+    """Up to `count` pairs (d, Ad), spread over the whole run: when full, every other one is dropped."""
 
+    def __init__(self, count: int):
+        self.count, self.stride, self.seen = count, 1, 0
+        self.found: list[tuple[np.ndarray, np.ndarray]] = []
 
-def _norm(v: np.ndarray) -> float:
-    """‖v‖, also where the squares of the entries underflow or overflow (below 1e-19 in float32)."""
-    square = float(v.dot(v))
-    if np.finfo(v.dtype).tiny < square < float("inf") or not v.any() or not np.isfinite(v).all():
-        return sqrt(square)
-    scale = float(abs(v).max())
-    return scale * float(np.linalg.norm(v / scale))
+    def offer(self, d: np.ndarray, Ad: np.ndarray) -> None:
+        """Copy the pair if its turn has come."""
+        if not self.count:
+            return
+        if self.seen % self.stride == 0:
+            if len(self.found) == self.count:
+                self.found = self.found[::2] if self.count > 1 else []
+                self.stride *= 2
+            if self.seen % self.stride == 0:
+                self.found.append((d.copy(), Ad.copy()))
+        self.seen += 1
+
+    def pairs(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """(D, AD) with one column a pair."""
+        if not self.found:
+            return None
+        return np.stack([d for d, _ in self.found], axis=1), np.stack([Ad for _, Ad in self.found], axis=1)
 
 
 def conjugate_gradient(A: Any, b: Any, x0: Any = None, *, rtol: float = 1e-6, atol: float = 0.0,
-                       maxiter: int | None = None, M: Any = None, radius: float | None = None,
+                       maxiter: int | None = None, M: Any = None, radius: float | None = None, keep: int = 0,
                        callback: Callable[[CGRecord], Any] | None = None) -> CGResult:
     """Solve Ax = b for symmetric positive definite A, from products with A alone.
 
@@ -156,8 +60,10 @@ def conjugate_gradient(A: Any, b: Any, x0: Any = None, *, rtol: float = 1e-6, at
     Parameters
     ----------
     A : (n, n) array, sparse matrix, LinearOperator, or callable v -> Av
-    b : (n,) array; float32 stays float32
-    x0 : (n,) array, optional, start; zero if omitted
+    b : (n,) array, or (n, k) for k right-hand sides that share products with A; float32 stays float32
+    x0 : of b's shape, optional, start; zero if omitted
+        An (n, k) array for a vector b stands for the combination of its columns that is nearest to the solution in
+        the norm of A, at the cost of k products: solutions of the last few of a sequence of systems.
     rtol, atol : float, tolerance on the residual, relative to ‖b‖ and absolute
     maxiter : int, optional, 10·n if omitted
     M : as A, optional, an approximation of A⁻¹ (see `jacobi`), symmetric positive definite
@@ -165,7 +71,10 @@ def conjugate_gradient(A: Any, b: Any, x0: Any = None, *, rtol: float = 1e-6, at
         Truncate at ‖x‖ = radius (Steihaug 1983), measured in the norm of M⁻¹ (by recurrence, to some six
         digits where conjugacy is lost). Needs x0 = 0. The run then also ends with success on the boundary,
         or by following a direction of nonpositive curvature to it.
+    keep : int
+        How many directions and their products the result holds, for `limited_memory`.
     callback : callable(CGRecord), optional
+        Told the largest residual of all columns if there are several.
 
     Returns
     -------
@@ -183,7 +92,10 @@ def conjugate_gradient(A: Any, b: Any, x0: Any = None, *, rtol: float = 1e-6, at
     -----
     One product with A and one with M an iteration, four vectors of memory. The residual is recomputed
     before success is claimed; where rounding has made the recurred one too small, the run continues from
-    the true one. Hestenes & Stiefel 1952; Nocedal & Wright, Algorithms 5.3 and 7.2.
+    the true one. Several right-hand sides run side by side, each with its own steps, with one product of A and
+    a matrix an iteration; columns that have ended are left out of it. A singular A is no obstacle if b is in its
+    range; if not, a direction of zero curvature ends the run. Hestenes & Stiefel 1952; Nocedal & Wright,
+    Algorithms 5.3 and 7.2.
 
     Examples
     --------
@@ -195,11 +107,17 @@ def conjugate_gradient(A: Any, b: Any, x0: Any = None, *, rtol: float = 1e-6, at
     b = as_real_array("b", b)
     if b.ndim == 2 and b.shape[1] == 1:
         b = b.reshape(-1)
+    keep = as_count("keep", keep)
+    if b.ndim == 2:
+        if radius is not None or keep:
+            name, value = ("radius", radius) if radius is not None else ("keep", keep)
+            raise ProblemError(f"{name} = {value} is for one right-hand side; b has {b.shape[1]} columns.")
+        return many_columns(A, b, x0, rtol=rtol, atol=atol, maxiter=maxiter, M=M, callback=callback)
     if b.ndim != 1:
-        raise ProblemError(f"b must be a vector; it has shape {b.shape}.")
+        raise ProblemError(f"b must be a vector or a matrix of columns; it has shape {b.shape}.")
     n = b.size
-    matvec = _product("A", A, n, b.dtype)
-    precondition = None if M is None else _product("M", M, n, b.dtype)
+    matvec = product_with("A", A, n, b.dtype)
+    precondition = None if M is None else product_with("M", M, n, b.dtype)
     rtol = in_range("rtol", rtol, 0.0, 1.0, low_open=False)
     atol = in_range("atol", atol, 0.0, np.inf, low_open=False)
     limit = 10 * n if maxiter is None else as_count("maxiter", maxiter)
@@ -211,14 +129,18 @@ def conjugate_gradient(A: Any, b: Any, x0: Any = None, *, rtol: float = 1e-6, at
         products = 0
     else:
         x = as_real_array("x0", x0).astype(b.dtype, copy=True)
-        if x.shape != b.shape:
-            raise ProblemError(f"x0 has shape {x.shape}; expected {b.shape}.")
+        if x.shape != b.shape and (x.ndim != 2 or len(x) != n):
+            raise ProblemError(f"x0 has shape {x.shape}; expected {b.shape}, or ({n}, k) for the best combination of "
+                               "k columns.")
         if radius is not None and x.any():
             raise ProblemError("x0 must be zero (or omitted) when radius is given: the truncated path starts at 0.")
-        r = b - matvec(x)
-        products = 1
+        if x.ndim == 2:
+            x, r, products = best_combination(A, b, x)
+        else:
+            r = b - matvec(x)
+            products = 1
 
-    b_norm = _norm(b)
+    b_norm = norm(b)
     if b_norm == 0.0:
         # x = 0 is exact; from elsewhere a relative tolerance could never be met.
         x, r = np.zeros_like(b), np.zeros_like(b)
@@ -227,11 +149,14 @@ def conjugate_gradient(A: Any, b: Any, x0: Any = None, *, rtol: float = 1e-6, at
     curvature = float("nan")
     status = CGStatus.ITERATION_LIMIT
     trouble = ""
-    r_norm = _norm(r)
+    r_norm = norm(r)
     r_is_true = True
     best_true = r_norm
     d: np.ndarray | None = None
     rz = 0.0
+    steps: list[float] = []
+    ratios: list[float] = []
+    kept = Kept(keep)
     xx = xd = dd = 0.0  # xᵀM⁻¹x, xᵀM⁻¹d, dᵀM⁻¹d for the radius: by recurrence, since M⁻¹ is not at hand
     nit = 0
     # axpy(d, x, a=step) is x += step·d, in place and without a temporary.
@@ -241,7 +166,7 @@ def conjugate_gradient(A: Any, b: Any, x0: Any = None, *, rtol: float = 1e-6, at
             if not r_is_true:
                 r = b - matvec(x)
                 products += 1
-                r_norm, r_is_true, d = _norm(r), True, None
+                r_norm, r_is_true, d = norm(r), True, None
             if r_norm <= tolerance:
                 status = CGStatus.CONVERGED
                 break
@@ -264,11 +189,13 @@ def conjugate_gradient(A: Any, b: Any, x0: Any = None, *, rtol: float = 1e-6, at
         if d is None:
             d = z.copy()
             xd, dd = 0.0, rz_next
+            steps, ratios = [], []
             if radius is not None and x.any():
                 # After a restart the path no longer is Steihaug's; x stays inside, its products are renewed.
                 xd = float(x @ r)
         else:
             beta = rz_next / rz
+            ratios.append(beta)
             d *= beta
             d += z
             # M⁻¹-products of the new direction d = z + beta·d_old: zᵀM⁻¹d_old = 0 and zᵀM⁻¹z = rᵀz.
@@ -284,7 +211,7 @@ def conjugate_gradient(A: Any, b: Any, x0: Any = None, *, rtol: float = 1e-6, at
             status = CGStatus.NUMERICAL_ERROR
             trouble = "the next product with A is not finite."
             break
-        if dAd <= 0 and _norm(d) * _norm(Ad) < np.finfo(b.dtype).tiny and Ad.any():
+        if dAd <= 0 and norm(d) * norm(Ad) < np.finfo(b.dtype).tiny and Ad.any():
             status = CGStatus.NUMERICAL_ERROR  # dᵀAd has underflowed, so its sign says nothing
             trouble = f"dᵀAd underflows in {b.dtype}: scale b up, or use float64."
             break
@@ -299,6 +226,9 @@ def conjugate_gradient(A: Any, b: Any, x0: Any = None, *, rtol: float = 1e-6, at
             if radius is not None and xx + step * (2 * xd + step * dd) >= radius * radius:
                 status = CGStatus.BOUNDARY
                 step = _to_boundary(xx, xd, dd, radius)
+            else:
+                steps.append(step)
+                kept.offer(d, Ad)
         x, r = axpy(d, x, a=step), axpy(Ad, r, a=-step)
         r_is_true = False
         xx, xd = xx + step * (2 * xd + step * dd), xd + step * dd
@@ -312,13 +242,19 @@ def conjugate_gradient(A: Any, b: Any, x0: Any = None, *, rtol: float = 1e-6, at
     if not r_is_true:
         r = b - matvec(x)
         products += 1
-        r_norm = _norm(r)
+        r_norm = norm(r)
     if status is CGStatus.NUMERICAL_ERROR:
         # Rounding, or NaN in what was handed over?
         for name, matrix in (("A", A), ("M", M)):
             if isinstance(matrix, np.ndarray) or sp.issparse(matrix):
                 as_matrix(name, matrix)
     relative = r_norm / b_norm if b_norm > 0 else 0.0
+    square = r_norm * r_norm if precondition is None or r_norm == 0 else float(r @ precondition(r))
+    # As many ratios as steps: the last belongs to the residual that the run ended with.
+    if len(ratios) < len(steps):
+        ratios.append(square / rz)
+    del ratios[len(steps):]
+    known = getattr(A, "min_eigenvalue", None) if M is None else None
     at_boundary = radius is not None and status in (CGStatus.BOUNDARY, CGStatus.NONPOSITIVE_CURVATURE)
     message = f"relative residual {relative:.1e} after {nit} iterations"
     if status is CGStatus.CONVERGED:
@@ -333,4 +269,5 @@ def conjugate_gradient(A: Any, b: Any, x0: Any = None, *, rtol: float = 1e-6, at
         message = (f"A is not positive definite: a direction of curvature {curvature:.1e} was met in iteration "
                    f"{nit + (radius is None)}{'' if radius is None else ' and followed to the boundary'}.")
     return CGResult(x, status, status is CGStatus.CONVERGED or at_boundary, message, nit, products, r_norm,
-                    relative, r, direction, curvature)
+                    relative, r, direction, curvature, (), np.array(steps), np.array(ratios), kept.pairs(), square,
+                    float("nan") if known is None else float(known))
