@@ -42,6 +42,7 @@ from .operators import as_operator, damped, symmetry_error
 from .problem import QCQP, SecondOrderCone, lp, qp, socp
 from .quadratic import Quadratic, weighted_sum
 from .quadratic_program import solve_qp
+from .smooth import minimize
 from .solution import IterationRecord, Solution, Status
 from .solver import solve, solve_many
 from .taylor import error_slope, linear_model, quadratic_model
@@ -89,6 +90,7 @@ __all__ = [
     "limited_memory",
     "linear_model",
     "lp",
+    "minimize",
     "qp",
     "quadratic_model",
     "read_problem",

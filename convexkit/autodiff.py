@@ -5,6 +5,7 @@ autograd is imported on first use, so `import convexkit` does not wait for it.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -71,6 +72,16 @@ def _symmetric(n: int, product: Callable[[np.ndarray], np.ndarray], dtype: Any) 
     return LinearOperator((n, n), matvec=product, rmatvec=product, dtype=dtype)
 
 
+def _backward(f: Callable[[np.ndarray], Any], x: np.ndarray) -> Callable[[Any], Any]:
+    """The backward pass of f at x. A constant, such as the gradient of a linear function, is not worth a warning."""
+    from autograd import make_vjp
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Output seems independent of input")
+        backward: Callable[[Any], Any] = make_vjp(f)(x)[0]
+    return backward
+
+
 def hessian_operator(f: ScalarFunction, x: Any) -> LinearOperator:
     """∇²f(x) as an operator; each product v -> ∇²f(x)v is one backward pass through the gradient.
 
@@ -90,7 +101,7 @@ def hessian_operator(f: ScalarFunction, x: Any) -> LinearOperator:
     >>> H @ np.array([1.0, 1.0])
     array([ 6., 12.])
     """
-    from autograd import grad, make_vjp
+    from autograd import grad
 
     x = _point(x)
 
@@ -100,12 +111,39 @@ def hessian_operator(f: ScalarFunction, x: Any) -> LinearOperator:
             raise ProblemError(f"f must return a scalar; it returned shape {np.shape(value)}.")
         return value
 
-    vjp, _ = make_vjp(grad(scalar))(x)
+    vjp = _backward(grad(scalar), x)
 
     def product(v: np.ndarray) -> np.ndarray:
         return np.asarray(vjp(np.asarray(v, dtype=x.dtype).reshape(-1)), dtype=x.dtype)
 
     return _symmetric(x.size, product, x.dtype)
+
+
+def hessian(f: ScalarFunction, x: Any) -> np.ndarray:
+    """∇²f(x) as a dense symmetric (n, n) array: one graph, n backward passes through it."""
+    H = hessian_operator(f, x) @ np.eye(np.size(x))
+    return (H + H.T) / 2
+
+
+def value_and_jacobian(f: Callable[[np.ndarray], Any], x: Any) -> tuple[np.ndarray, np.ndarray]:
+    """f(x) as a vector of length k (a scalar counts as one) and its (k, n) Jacobian, one backward pass a row.
+
+    Raises
+    ------
+    ProblemError
+        If f returns more than one axis.
+    """
+    from autograd import make_vjp
+
+    x = _point(x)
+    vjp, value = make_vjp(f)(x)
+    shape = np.shape(value)
+    if len(shape) > 1:
+        raise ProblemError(f"f must return a scalar or a vector; it returned shape {shape}.")
+    if shape == ():
+        return np.array([float(value)]), np.asarray(vjp(np.ones(())[()]), dtype=np.float64).reshape(1, -1)
+    rows = [np.asarray(vjp(unit), dtype=np.float64) for unit in np.eye(shape[0])]
+    return np.asarray(value, dtype=np.float64), np.reshape(rows, (shape[0], x.size))
 
 
 def gauss_newton_operator(outputs: Callable[[np.ndarray], Any], x: Any,
