@@ -31,10 +31,13 @@ from .interior_point import (
     shape_key,
 )
 from .problem import QCQP
+from .quadratic import doubtful, weighted_sum
 from .solution import IterationRecord, Solution, Status
 from .validation import as_count, in_range
 
 METHODS = ("auto", "interior-point")
+# Above this many variables it takes as long to factor every dense P as to solve the problem.
+LATE = 256
 # A batch of fewer problems gains nothing; a larger one than BATCH no longer does, and takes memory.
 SMALLEST_BATCH, BATCH = 3, 1000
 # Pieces into which an executor's work on problems of one shape is cut: enough to keep a machine's cores evenly busy.
@@ -69,16 +72,18 @@ def solve(problem: QCQP, *, tol: float = 1e-8, method: str = "auto", maxiter: in
     Raises
     ------
     NotConvexError
-        If a P has an eigenvalue below -1e-12·‖P‖; names the row and the eigenvalue.
+        If a P has an eigenvalue below -1e-12·‖P‖; names the row and the eigenvalue. More than two dense P's with
+        more than 256 variables are not all factored for that: there P₀ + Σ lamᵢPᵢ ⪰ 0 is proved of the answer, which
+        makes it optimal whatever the single P's are, and every P is checked only where it cannot be proved.
     ProblemError
         If an option is out of range.
 
     Notes
     -----
     Homogeneous interior-point method, 5 to 12 iterations as a rule, each with one n×n Cholesky
-    factorization. The convexity check costs one more for each P. Dense problems with up to 256 variables are iterated
-    in machine code once `python -m convexkit compile` was run; without it, and with a callback, by NumPy, with the
-    same iterates up to rounding.
+    factorization. The convexity check costs one more for each P, or one in all (see above). Dense problems with up to
+    256 variables are iterated in machine code once `python -m convexkit compile` was run; without it, and with a
+    callback, by NumPy, with the same iterates up to rounding.
 
     Examples
     --------
@@ -141,10 +146,13 @@ def _solved(problem: QCQP, settings: Settings, callback: Callable[[IterationReco
         if residuals.max() <= settings.tol:
             outcome = Outcome("converged", point, point, None, None, 0, "closed form", residuals)
             return _judged(problem, outcome, settings, start)
-    _require_convex(problem)
+    late = _proved_late(problem)
+    _require_convex(problem, late)
     outcome = run(problem, settings, callback, warm)
     if outcome.kind == "infeasible":
         return _infeasible(problem, outcome.certificate, outcome.nit, outcome.backend, start)
+    if late and not (outcome.kind == "converged" and _convex_lagrangian(problem, outcome.point)):
+        _require_convex(problem)
     if outcome.kind == "unbounded":
         return _unbounded(problem, outcome, settings, start)
     return _judged(problem, outcome, settings, start)
@@ -246,8 +254,27 @@ def _piece(together: bool, problems: list[QCQP], settings: Settings) -> list[Sol
     return answers
 
 
-def _require_convex(problem: QCQP) -> None:
+def _proved_late(problem: QCQP) -> bool:
+    """Whether convexity is proved of the answer, not of every P beforehand.
+
+    If L(·, lam, nu) is convex and x minimises it, x is optimal whatever the single P's are: one factorization in place
+    of one for each P, which together would cost as much as the whole iteration.
+    """
+    every = (problem.objective, *problem.inequalities)
+    return problem.n > LATE and sum(f.structure == "dense" for f in every) > 2
+
+
+def _convex_lagrangian(problem: QCQP, point: Multipliers) -> bool:
+    quadratics = len(problem.inequalities)
+    return weighted_sum(np.concatenate([[1.0], point.lam[:quadratics]]),
+                        (problem.objective, *problem.inequalities)).is_convex()
+
+
+def _require_convex(problem: QCQP, late: bool = False) -> None:
+    """NotConvexError for the first P with a negative eigenvalue; if `late`, of dense P's one that is easily seen."""
     for i, f in enumerate((problem.objective, *problem.inequalities)):
+        if late and f.structure == "dense" and not doubtful(f.P):
+            continue
         if not f.is_convex():
             name = "objective.P" if i == 0 else f"inequalities[{i - 1}].P"
             raise NotConvexError(

@@ -9,6 +9,7 @@ from scipy.optimize import linprog
 
 import convexkit as ck
 from convexkit import solver
+from convexkit.quadratic import doubtful
 from convexkit.solution import Status
 
 from .gallery import CASES, disc, random_qcqp
@@ -411,6 +412,56 @@ def test_an_eigenvalue_of_rounding_size_is_tolerated_and_a_larger_one_is_not(siz
     assert solution.status is Status.OPTIMAL
     with pytest.raises(ck.NotConvexError, match="objective"):
         ck.solve(problem(-1e-9))
+
+
+N_LATE = 300
+
+
+def with_spectrum(eigenvalues, seed):
+    """A dense symmetric matrix with the given eigenvalues and random eigenvectors."""
+    Q = np.linalg.qr(np.random.default_rng(seed).standard_normal((eigenvalues.size,) * 2))[0]
+    P = (Q * eigenvalues) @ Q.T
+    return (P + P.T) / 2
+
+
+def large_dense(smallest, objective=None):
+    """Three dense quadratics, the second with the given smallest eigenvalue; they meet the constraints at x = 0."""
+    spectrum = np.linspace(1e-3, 1.0, N_LATE)
+    last = spectrum.copy()
+    last[0] = smallest
+    q = np.random.default_rng(3).standard_normal(N_LATE)
+    return ck.QCQP(objective or ck.Quadratic(None, q),
+                   [ck.Quadratic(with_spectrum(spectrum, 1), None, -1.0),
+                    ck.Quadratic(with_spectrum(last, 2), None, -1e-2),
+                    ck.Quadratic(with_spectrum(spectrum, 4), None, -1.0)])
+
+
+@pytest.mark.parametrize("smallest", [-1.0, -1e-1, -1e-4])
+def test_a_large_dense_row_that_is_not_convex_is_named_whether_a_glance_sees_it_or_not(smallest):
+    # The objective is linear and only the second row is active: what the answer would need is its convexity.
+    assert doubtful(large_dense(smallest).inequalities[1].P) is (smallest < -1e-3)
+    with pytest.raises(ck.NotConvexError, match=re.escape(f"inequalities[1].P is not positive semidefinite: smallest "
+                                                        f"eigenvalue {smallest:.1e}")):
+        ck.solve(large_dense(smallest))
+
+
+def test_large_dense_rows_without_weight_need_not_be_convex_for_the_answer_to_be_proved():
+    # A glance does not see an eigenvalue of -1e-6 among others of 1e-3.
+    centre = np.full(N_LATE, 1e-4)
+    problem = large_dense(-1e-6, ck.Quadratic(np.eye(N_LATE), -centre, 0.0))
+    solution = ck.solve(problem)
+    assert solution.status is Status.OPTIMAL
+    np.testing.assert_allclose(solution.x, centre, rtol=1e-6)
+    assert ck.Lagrangian(problem).dual_function(solution.lam) >= solution.value - 1e-10
+
+
+def test_a_large_dense_problem_agrees_with_the_check_of_every_row(monkeypatch):
+    problem = large_dense(0.5)
+    quick = ck.solve(problem)
+    monkeypatch.setattr("convexkit.solver.LATE", N_LATE)
+    slow = ck.solve(problem)
+    assert quick.status is slow.status is Status.OPTIMAL
+    assert quick.value == slow.value
 
 
 # ---------------------------------------------------------------- another solver's word

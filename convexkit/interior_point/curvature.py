@@ -3,6 +3,7 @@
 Each stack holds the objective's P₀ and those of the curved inequalities, unscaled. `products` gives P₀x and all Pᵢx in
 a layout of the stack's own, which the other methods take:
 
+    at(x, c, weights)     the same, at a point from which K = c·P₀ + Σ weightsᵢ·Pᵢ may be asked for next
     along(Px, v)          (Pᵢx)ᵀv of each inequality
     combine(y, Px)        Σ yᵢ·Pᵢx
     gradients(t, d, Px, J)  writes dᵢ(t·Pᵢx + qᵢ) into the curved rows of J
@@ -17,9 +18,9 @@ from typing import Any, Protocol
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.linalg.blas import daxpy
+from scipy.linalg.blas import dsymv
 
-from ..quadratic import FactoredMatrix, Quadratic
+from ..quadratic import FactoredMatrix, Quadratic, add_up
 from ..validation import dense
 
 
@@ -30,6 +31,7 @@ class Curvature(Protocol):
     objective: bool
 
     def products(self, x: np.ndarray) -> tuple[np.ndarray, Any]: ...
+    def at(self, x: np.ndarray, c: float, weights: np.ndarray) -> tuple[np.ndarray, Any]: ...
     def along(self, Px: Any, v: np.ndarray) -> np.ndarray: ...
     def combine(self, y: np.ndarray, Px: Any) -> np.ndarray: ...
     def rows(self) -> Any: ...
@@ -42,6 +44,12 @@ class _DenseRows:
 
     q: np.ndarray
     count: int
+
+    def products(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        raise NotImplementedError
+
+    def at(self, x: np.ndarray, c: float, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return self.products(x)
 
     def along(self, Px: np.ndarray, v: np.ndarray) -> np.ndarray:
         return Px @ v
@@ -95,41 +103,49 @@ class DenseList(_DenseRows):
     """Full matrices where they are, for sizes at which a copy costs more than a call for each.
 
     From n = 200 or so one pass over a P takes a hundred times as long as the call that starts it, and a stacked copy
-    would double the memory and, with its page faults, take as long as several iterations.
+    would double the memory and, with its page faults, take as long as several iterations. P's larger than the
+    processor's cache are read at the memory's pace, so `at` also forms the weighted sum while it has them there.
     """
 
     def __init__(self, objective: Quadratic, inequalities: Sequence[Quadratic], n: int):
         self.objective = not is_flat(objective)
         self.count = len(inequalities)
-        self._P0 = np.ascontiguousarray(objective.hessian(), dtype=np.float64) if self.objective else None
-        self._P = [np.ascontiguousarray(f.hessian(), dtype=np.float64) for f in inequalities]
+        curved = [*([objective] if self.objective else []), *inequalities]
+        self._P = [np.ascontiguousarray(f.hessian(), dtype=np.float64) for f in curved]
         self.q = np.array([f.q for f in inequalities], dtype=np.float64).reshape(-1, n)
         self._zero = np.zeros(n)
-        # Rows of K that stay in cache while every P adds to them.
-        self._block = max(1, 2**16 // n)
+        self._sum = np.zeros((n, n))
+        self._weights: np.ndarray | None = None  # those of `_sum`
+
+    def _split(self, every: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return (every[0], every[1:]) if self.objective else (self._zero, every)
 
     def products(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        Px = np.empty((self.count, x.size))
-        for P, out in zip(self._P, Px, strict=True):
-            np.dot(P, x, out=out)
-        return self._zero if self._P0 is None else self._P0 @ x, Px
+        # One triangle is half of the memory to read.
+        every = np.empty((len(self._P), x.size))
+        for P, out in zip(self._P, every, strict=True):
+            dsymv(1.0, P.T, x, y=out, overwrite_y=1)
+        return self._split(every)
+
+    def at(self, x: np.ndarray, c: float, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        every = np.empty((len(self._P), x.size))
+        self._weights = self._every(c, weights)
+        add_up(self._weights, self._P, self._sum, x, every)
+        return self._split(every)
+
+    def _every(self, c: float, weights: np.ndarray) -> np.ndarray:
+        return np.concatenate(([c], weights)) if self.objective else weights
 
     def diagonals(self) -> tuple[np.ndarray, np.ndarray]:
-        rest = np.array([P.diagonal() for P in self._P]).reshape(-1, self._zero.size)
-        return self._zero if self._P0 is None else self._P0.diagonal(), rest
+        return self._split(np.array([P.diagonal() for P in self._P]).reshape(-1, self._zero.size))
 
     def weighted(self, c: float, weights: np.ndarray, K: np.ndarray) -> None:
-        """K = c·P₀ + Σ weightsᵢ·Pᵢ, a block of rows at a time."""
-        for start in range(0, K.shape[0], self._block):
-            rows = slice(start, start + self._block)
-            part = K[rows]
-            if self._P0 is None:
-                part.fill(0.0)
-            else:
-                np.multiply(self._P0[rows], c, out=part)
-            flat = part.reshape(-1)
-            for weight, P in zip(weights, self._P, strict=True):
-                daxpy(P[rows].reshape(-1), flat, a=weight)
+        """K = c·P₀ + Σ weightsᵢ·Pᵢ."""
+        every = self._every(c, weights)
+        if self._weights is not None and np.array_equal(every, self._weights):
+            np.copyto(K, self._sum)
+        else:
+            add_up(every, self._P, K)
 
 
 class FactorStack(_DenseRows):
@@ -219,6 +235,9 @@ class SparseStack:
 
     def products(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return self.P0 @ x, self.tall @ x
+
+    def at(self, x: np.ndarray, c: float, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return self.products(x)
 
     def along(self, Px: np.ndarray, v: np.ndarray) -> np.ndarray:
         self._pattern.data = Px

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.linalg.blas import daxpy, dsymv, dsyrk
 from scipy.linalg.lapack import dpotrf, dpotrs, dtrtrs
 
 from .cones import NesterovTodd
@@ -14,7 +15,8 @@ from .settings import Settings
 class DenseCholesky(NormalEquations):
     """One n×n Cholesky factor, and a Schur complement for the equalities.
 
-    Memory: two n×n arrays and J's size, taken once. Time of `factor`: n³/3 + (rows)·n² + one pass over the P's.
+    Memory: two n×n arrays and J's size, taken once. Time of `factor`: n³/3 + (rows)·n² + one pass over the P's. Only
+    the lower triangle of K is meant, which BLAS, to which the arrays are transposed, calls the upper one.
     """
 
     name = "dense Cholesky"
@@ -23,9 +25,9 @@ class DenseCholesky(NormalEquations):
         super().__init__(form, settings)
         n = form.n
         self._K = np.zeros((n, n))
-        self._unit = np.zeros((n, n))
+        self._factor = np.zeros((n, n))
         self._scaled_rows = np.empty_like(form.rows)
-        self._gram_A = form.A.T @ form.A if form.p else None
+        self._gram_A = np.ascontiguousarray(form.A.T @ form.A) if form.p else None
 
     def factor(self, c: float, weights: np.ndarray, scaling: NesterovTodd) -> bool:
         self.scaling = scaling
@@ -33,36 +35,34 @@ class DenseCholesky(NormalEquations):
         form.curvature.weighted(c, weights, K)  # type: ignore[attr-defined]
         if self.J.shape[0]:
             scaling.scale_rows(self.J, self._scaled_rows)
-            K += self._scaled_rows.T @ self._scaled_rows
+            dsyrk(1.0, self._scaled_rows.T, beta=1.0, c=K.T, lower=0, overwrite_c=1)
         diagonal = np.einsum("ii->i", K)
         add_bounds(form, scaling.w, diagonal)
+        size = float(diagonal.sum())
+        if not np.isfinite(size):
+            return False
         self._augment = 0.0
-        matrix = K
         if self._gram_A is not None:
             # K + rho·AᵀA has the same solutions once rho·Aᵀrhs_y is added on the right, and is definite
             # wherever the problem has a unique step.
             trace = float(np.einsum("ii->i", self._gram_A).sum())
-            size = float(diagonal.sum())
             self._augment = (size if size > 0 else 1.0) / trace if trace > 0 else 0.0
-            matrix = K + self._augment * self._gram_A
-            diagonal = np.einsum("ii->i", matrix)
-        if not np.isfinite(diagonal.max(initial=0.0)):
-            return False
-        # Symmetric Jacobi scaling: the factor has unit diagonal, whatever the units of x.
-        self._jacobi = jacobi_scale(diagonal)
+        matrix, on_diagonal = self._factor, np.einsum("ii->i", self._factor)
         for regularization in (1e-14, 1e-12, 1e-10, 1e-8, 1e-6):
-            unit = self._unit
-            np.multiply(matrix, self._jacobi[:, None], out=unit)
-            unit *= self._jacobi
-            np.einsum("ii->i", unit)[:] += regularization * max(1.0, n / 100)
-            self._factor, info = dpotrf(unit.T, lower=1, clean=0, overwrite_a=1)
+            np.copyto(matrix, K)
+            if self._gram_A is not None:
+                daxpy(self._gram_A.reshape(-1), matrix.reshape(-1), a=self._augment)
+            # Relative to each diagonal entry, as if the matrix had been scaled to a unit diagonal: Cholesky's method
+            # commutes with a scaling.
+            on_diagonal += regularization * max(1.0, n / 100) * jacobi_scale(on_diagonal) ** -2.0
+            _, info = dpotrf(matrix.T, lower=0, clean=0, overwrite_a=1)
             if info == 0:
                 break
         else:
             return False
         if form.p:
-            # Schur complement S = A K⁻¹ Aᵀ = YᵀY with Y = L⁻¹ D Aᵀ.
-            Y, info = dtrtrs(self._factor, self._jacobi[:, None] * form.A.T, lower=1)
+            # Schur complement S = A K⁻¹ Aᵀ = YᵀY with Y = L⁻¹Aᵀ.
+            Y, info = dtrtrs(self._factor.T, form.A.T, lower=0, trans=1)
             S = Y.T @ Y
             self._schur_jacobi = jacobi_scale(np.einsum("ii->i", S))
             S *= self._schur_jacobi[:, None]
@@ -75,15 +75,15 @@ class DenseCholesky(NormalEquations):
         return True
 
     def _once(self, rhs_x: np.ndarray, rhs_y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        form, D = self.form, self._jacobi
+        form, factor = self.form, self._factor.T
         if not form.p:
-            return D * dpotrs(self._factor, D * rhs_x, lower=1)[0], rhs_y
+            return dpotrs(factor, rhs_x, lower=0)[0], rhs_y
         if self._augment:
             rhs_x = rhs_x + self._augment * (form.A.T @ rhs_y)
-        u = D * dpotrs(self._factor, D * rhs_x, lower=1)[0]
+        u = dpotrs(factor, rhs_x, lower=0)[0]
         E = self._schur_jacobi
         dnu = E * dpotrs(self._schur, E * (form.A @ u - rhs_y), lower=1)[0]
-        return u - D * dpotrs(self._factor, D * (form.A.T @ dnu), lower=1)[0], dnu
+        return u - dpotrs(factor, form.A.T @ dnu, lower=0)[0], dnu
 
     def _product(self, dx: np.ndarray) -> np.ndarray:
-        return self._K @ dx
+        return dsymv(1.0, self._K.T, dx, lower=0)

@@ -55,7 +55,7 @@ class Point(Step):
         x, tau, lam = self.x, self.tau, self.lam
         mq = form.mq
         mu = (float(self.s @ lam) + tau * self.kappa) / (form.degree + 1)
-        P0x, self.Px = form.curvature.products(x)
+        P0x, self.Px = form.curvature.at(x, form.c, lam[:mq] * form.d / tau)
         self.xPx = float(P0x @ x)
         self.q0_x = float(form.q0 @ x)
         # Jᵢx = dᵢ(xᵀPᵢx/τ + qᵢᵀx) and Jᵀλ without forming J.

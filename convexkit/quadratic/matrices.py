@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
+from scipy.linalg.blas import daxpy
 
 from ..operators import SymmetricOperator
 
@@ -109,3 +110,26 @@ def stacked(vectors: Sequence[np.ndarray]) -> np.ndarray:
     if len(vectors) == 1:
         return np.asarray(vectors[0], dtype=np.float64)[None, :]
     return np.concatenate(vectors, dtype=np.float64).reshape(len(vectors), vectors[0].size)
+
+
+def add_up(weights: np.ndarray, matrices: Sequence[np.ndarray], total: np.ndarray, x: np.ndarray | None = None,
+           products: np.ndarray | None = None) -> None:
+    """total = Σ weights[k]·matrices[k] of C-ordered (n, n) arrays, and products[k] = matrices[k]·x in the same pass.
+
+    A block of rows at a time, which stays in the processor's cache while every matrix adds to it, and in which a matrix
+    is read from memory once for both.
+    """
+    if not matrices:
+        total.fill(0.0)
+    block = max(1, CHUNK // max(len(total), 1))
+    for start in range(0, len(total), block):
+        rows = slice(start, start + block)
+        part = total[rows]
+        flat = part.reshape(-1)
+        for k, (weight, matrix) in enumerate(zip(weights.tolist(), matrices, strict=True)):
+            if k == 0:
+                np.multiply(matrix[rows], weight, out=part)
+            else:
+                daxpy(matrix[rows].reshape(-1), flat, a=weight)
+            if products is not None:
+                np.dot(matrix[rows], x, out=products[k, rows])

@@ -12,7 +12,7 @@ from ..errors import ProblemError
 from ..operators import SymmetricOperator
 from ..validation import check_finite
 from .definite import LARGE
-from .matrices import FactoredMatrix, SummedMatrix, entries, runs, stacked
+from .matrices import FactoredMatrix, SummedMatrix, add_up, entries, runs, stacked
 from .quadratic import Quadratic
 
 
@@ -94,15 +94,19 @@ def _sparse_sum(n: int, terms: list[tuple[float, Any]]) -> Any:
 
 def _dense_sum(n: int, kinds: dict[str, list[tuple[float, Any]]]) -> np.ndarray:
     """Σ w·P as an array: dense terms one by one, sparse ones summed first, factored ones as stacks."""
-    total = _sparse_sum(n, kinds["sparse"]).toarray() if "sparse" in kinds else np.zeros((n, n))
-    for w, P in kinds.get("dense", []):
-        total += w * P
+    total = np.empty((n, n))
+    full = kinds.get("dense", [])
+    # A symmetric P in Fortran's order is its own transpose.
+    add_up(np.array([w for w, _ in full]), [np.ascontiguousarray(P.T if P.flags.f_contiguous else P, dtype=np.float64)
+                                            for _, P in full], total)
+    if "sparse" in kinds:
+        total += _sparse_sum(n, kinds["sparse"]).toarray()
     for sign in (1.0, -1.0):
         chosen = [(w, P.factor) for w, P in kinds.get("factored", []) if sign * w > 0]
-        full = [(w, F) for w, F in chosen if not sp.issparse(F)]
-        for part in runs([F.size for _, F in full], limit=max(n * n, 2**16)):
-            scales = np.repeat([np.sqrt(abs(w)) for w, _ in full[part]], [len(F) for _, F in full[part]])
-            stack = scales[:, None] * np.concatenate([F for _, F in full[part]])
+        plain = [(w, F) for w, F in chosen if not sp.issparse(F)]
+        for part in runs([F.size for _, F in plain], limit=max(n * n, 2**16)):
+            scales = np.repeat([np.sqrt(abs(w)) for w, _ in plain[part]], [len(F) for _, F in plain[part]])
+            stack = scales[:, None] * np.concatenate([F for _, F in plain[part]])
             total += sign * (stack.T @ stack)
         for w, F in chosen:
             if sp.issparse(F):
