@@ -431,9 +431,9 @@ def large_dense(smallest, objective=None):
     last[0] = smallest
     q = np.random.default_rng(3).standard_normal(N_LATE)
     return ck.QCQP(objective or ck.Quadratic(None, q),
-                   [ck.Quadratic(with_spectrum(spectrum, 1), None, -1.0),
+                   [ck.Quadratic(with_spectrum(spectrum, 1), None, -1e6),
                     ck.Quadratic(with_spectrum(last, 2), None, -1e-2),
-                    ck.Quadratic(with_spectrum(spectrum, 4), None, -1.0)])
+                    ck.Quadratic(with_spectrum(spectrum, 4), None, -1e6)])
 
 
 @pytest.mark.parametrize("smallest", [-1.0, -1e-1, -1e-4])
