@@ -24,7 +24,9 @@ class SymmetricOperator(LinearOperator):
         self._product = matvec
         self._block_product = matmat
         self.min_eigenvalue = min_eigenvalue
-        super().__init__(np.dtype(dtype), (n, n))
+        # What LinearOperator.__init__ does, without its checks of a shape that is right: ten thousand factored
+        # constraints are ten thousand operators.
+        self.dtype, self.shape = np.dtype(dtype), (n, n)
 
     def _matvec(self, v: np.ndarray) -> np.ndarray:
         result = np.asarray(self._product(np.asarray(v).reshape(-1)))

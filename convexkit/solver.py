@@ -23,6 +23,7 @@ from .interior_point import (
     Multipliers,
     Outcome,
     Settings,
+    all_threads,
     limited_threads,
     over_one_ellipsoid,
     run,
@@ -135,7 +136,7 @@ def _alone(problem: QCQP, settings: Settings, callback: Callable[[IterationRecor
         solution = _judged(problem, found, settings, start)
         if solution.success:
             return solution
-    with limited_threads(problem.n):
+    with limited_threads():
         return _solved(problem, settings, callback, start, warm)
 
 
@@ -232,7 +233,7 @@ def _piece(together: bool, problems: list[QCQP], settings: Settings) -> list[Sol
     start = time.perf_counter()
     batch: list[tuple[Outcome | None, KKTResiduals | None]] = [(None, None)] * len(problems)
     if together:
-        with limited_threads(problems[0].n):
+        with limited_threads():
             batch = list(run_batch(problems, settings))
     share = (time.perf_counter() - start) / max(len(problems), 1)
     answers: list[Solution | ProblemError] = []
@@ -266,8 +267,9 @@ def _proved_late(problem: QCQP) -> bool:
 
 def _convex_lagrangian(problem: QCQP, point: Multipliers) -> bool:
     quadratics = len(problem.inequalities)
-    return weighted_sum(np.concatenate([[1.0], point.lam[:quadratics]]),
-                        (problem.objective, *problem.inequalities)).is_convex()
+    combined = weighted_sum(np.concatenate([[1.0], point.lam[:quadratics]]), (problem.objective, *problem.inequalities))
+    with all_threads(problem.n):
+        return combined.is_convex()
 
 
 def _require_convex(problem: QCQP, late: bool = False) -> None:
@@ -275,7 +277,9 @@ def _require_convex(problem: QCQP, late: bool = False) -> None:
     for i, f in enumerate((problem.objective, *problem.inequalities)):
         if late and f.structure == "dense" and not doubtful(f.P):
             continue
-        if not f.is_convex():
+        with all_threads(problem.n):
+            convex = f.is_convex()
+        if not convex:
             name = "objective.P" if i == 0 else f"inequalities[{i - 1}].P"
             raise NotConvexError(
                 f"{name} is not positive semidefinite: smallest eigenvalue {f.smallest_eigenvalue():.1e}. "

@@ -135,10 +135,10 @@ def _products(members: Sequence[Quadratic], x: np.ndarray, ax: np.ndarray, squar
         P = f.P
         if P is None:
             continue
-        if isinstance(P, np.ndarray):
+        if f.structure == "dense":
             products[i] = P @ x
             dense_ones.append(i)
-        elif sp.issparse(P):
+        elif f.structure == "sparse":
             products[i] = P @ x
             if P.nnz:
                 entries = np.abs(P.data)

@@ -7,7 +7,7 @@ from .form import Multipliers
 from .iteration import Outcome, run
 from .settings import Settings
 from .stack import shape_key
-from .threads import limited_threads
+from .threads import all_threads, limited_threads
 
-__all__ = ["Multipliers", "Outcome", "Settings", "compile_kernel", "limited_threads", "over_one_ellipsoid", "run",
-           "run_batch", "run_compiled", "shape_key"]
+__all__ = ["Multipliers", "Outcome", "Settings", "all_threads", "compile_kernel", "limited_threads",
+           "over_one_ellipsoid", "run", "run_batch", "run_compiled", "shape_key"]

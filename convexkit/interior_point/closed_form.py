@@ -7,6 +7,7 @@ from scipy.linalg.lapack import dpotrf, dpotrs
 
 from ..problem import QCQP
 from .form import Multipliers
+from .threads import all_threads
 
 # Diagonal entries of the Cholesky factor that differ by more than this leave the formula too few digits.
 WORST_PIVOTS = 1e-6
@@ -29,7 +30,8 @@ def over_one_ellipsoid(problem: QCQP) -> Multipliers | None:
         return None
     if np.isfinite(problem.lb).any() or np.isfinite(problem.ub).any():
         return None
-    factor, info = dpotrf(f.P.T, lower=1, clean=0)
+    with all_threads(problem.n):
+        factor, info = dpotrf(f.P.T, lower=1, clean=0)
     pivots = factor.diagonal()
     if info != 0 or pivots.min() <= WORST_PIVOTS * pivots.max():
         return None

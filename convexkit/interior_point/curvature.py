@@ -270,7 +270,7 @@ def _sparse(f: Quadratic) -> Any:
 
 def _is_factored(f: Quadratic) -> bool:
     """Whether P is known as FᵀF + diag(d), a diagonal matrix and an absent one included."""
-    return f.P is None or isinstance(f.P, FactoredMatrix) or (sp.issparse(f.P) and is_diagonal(f.P))
+    return f.structure in ("affine", "factored") or (f.structure == "sparse" and is_diagonal(f.P))
 
 
 def is_diagonal(P: Any) -> bool:
@@ -280,7 +280,7 @@ def is_diagonal(P: Any) -> bool:
 
 
 def _factor_and_diagonal(f: Quadratic, n: int) -> tuple[np.ndarray, np.ndarray]:
-    if isinstance(f.P, FactoredMatrix):
+    if f.structure == "factored":
         return dense(f.P.factor), f.P.diag
     return np.zeros((0, n)), np.zeros(n) if f.P is None else f.P.diagonal()
 
@@ -289,7 +289,7 @@ def is_flat(f: Quadratic) -> bool:
     """Whether f has no quadratic term, or one that is zero."""
     if f.P is None:
         return True
-    if isinstance(f.P, np.ndarray):
+    if f.structure == "dense":
         return not f.P.any()
     return f.structure == "sparse" and f.P.count_nonzero() == 0
 
@@ -297,9 +297,9 @@ def is_flat(f: Quadratic) -> bool:
 def factored(objective: Quadratic, inequalities: Sequence[Quadratic]) -> bool:
     """Whether a FactorStack is the smaller one: every inequality has a factor, of a rank well below n."""
     n = objective.n
-    if not any(isinstance(f.P, FactoredMatrix) for f in (objective, *inequalities)):
+    if not any(f.structure == "factored" for f in (objective, *inequalities)):
         return False
     if not all(_is_factored(f) for f in inequalities) or objective.structure == "operator":
         return False
-    ranks = [f.P.factor.shape[0] if isinstance(f.P, FactoredMatrix) else 0 for f in (objective, *inequalities)]
+    ranks = [f.P.factor.shape[0] if f.structure == "factored" else 0 for f in (objective, *inequalities)]
     return max(ranks) <= n // 2 and len(inequalities) * max(ranks[1:], default=0) <= 4 * sum(ranks)

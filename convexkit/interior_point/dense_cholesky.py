@@ -10,6 +10,7 @@ from .cones import NesterovTodd
 from .form import Form
 from .kkt_system import NormalEquations, add_bounds, jacobi_scale
 from .settings import Settings
+from .threads import all_threads
 
 
 class DenseCholesky(NormalEquations):
@@ -35,7 +36,8 @@ class DenseCholesky(NormalEquations):
         form.curvature.weighted(c, weights, K)  # type: ignore[attr-defined]
         if self.J.shape[0]:
             scaling.scale_rows(self.J, self._scaled_rows)
-            dsyrk(1.0, self._scaled_rows.T, beta=1.0, c=K.T, lower=0, overwrite_c=1)
+            with all_threads(n):
+                dsyrk(1.0, self._scaled_rows.T, beta=1.0, c=K.T, lower=0, overwrite_c=1)
         diagonal = np.einsum("ii->i", K)
         add_bounds(form, scaling.w, diagonal)
         size = float(diagonal.sum())
@@ -55,7 +57,8 @@ class DenseCholesky(NormalEquations):
             # Relative to each diagonal entry, as if the matrix had been scaled to a unit diagonal: Cholesky's method
             # commutes with a scaling.
             on_diagonal += regularization * max(1.0, n / 100) * jacobi_scale(on_diagonal) ** -2.0
-            _, info = dpotrf(matrix.T, lower=0, clean=0, overwrite_a=1)
+            with all_threads(n):
+                _, info = dpotrf(matrix.T, lower=0, clean=0, overwrite_a=1)
             if info == 0:
                 break
         else:

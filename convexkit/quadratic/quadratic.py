@@ -36,6 +36,11 @@ class Quadratic:
     Data are referred to, not copied, where they are float64 already; they are never modified.
     A call costs one product with P.
 
+    Attributes
+    ----------
+    P, q, r, n : as given, and the number of variables
+    structure : str, what P is: `affine`, `dense`, `sparse`, `factored` or `operator`
+
     Examples
     --------
     >>> import numpy as np, convexkit as ck
@@ -47,7 +52,7 @@ class Quadratic:
     True
     """
 
-    __slots__ = ("P", "n", "q", "r")
+    __slots__ = ("P", "n", "q", "r", "structure")
 
     def __init__(self, P: Any = None, q: Any = None, r: Any = 0.0):
         matrix: Any = None
@@ -60,27 +65,22 @@ class Quadratic:
                 matrix = as_operator(P, as_real_array("q", q).size)
             else:
                 matrix = as_symmetric("P", P)
-        if q is None:
-            if matrix is None:
-                raise ProblemError("P and q are both missing; an affine function needs q.")
+        if q is not None:
+            linear = _linear(q)
+        elif matrix is not None:
             linear = np.zeros(matrix.shape[0], dtype=getattr(matrix, "dtype", np.float64))
         else:
-            linear = as_real_array("q", q)
-            if linear.ndim == 0 or (linear.ndim == 2 and 1 in linear.shape):
-                linear = linear.reshape(-1)
-            if linear.ndim != 1:
-                raise ProblemError(f"q must be a vector; it has shape {linear.shape}.")
+            raise ProblemError("P and q are both missing; an affine function needs q.")
         if matrix is not None and matrix.shape[0] != linear.size:
             raise ProblemError(f"P has shape {matrix.shape} but q has length {linear.size}; they must agree.")
-        if type(r) is not float or not math.isfinite(r):
-            constant = as_real_array("r", r)
-            if constant.size != 1:
-                raise ProblemError(f"r must be a number; it has shape {constant.shape}.")
-            r = float(constant.reshape(-1)[0])
-        self.P = matrix
-        self.q = linear
+        self._take(matrix, linear, _constant(r))
+
+    def _take(self, P: Any, q: np.ndarray, r: float) -> None:
+        self.P = P
+        self.q = q
         self.r = r
-        self.n = linear.size
+        self.n = q.size
+        self.structure: str = _structure(P)
 
     @classmethod
     def from_factor(cls, F: Any, diag: Any = None, q: Any = None, r: Any = 0.0) -> Quadratic:
@@ -111,23 +111,15 @@ class Quadratic:
         else:
             diagonal = as_real_array("diag", diag)
             diagonal = np.full(n, float(diagonal)) if diagonal.ndim == 0 else as_vector("diag", diagonal, n)
-        return cls(FactoredMatrix(factor, diagonal), np.zeros(n) if q is None else q, r)
+        linear = np.zeros(n) if q is None else _linear(q)
+        if linear.size != n:
+            raise ProblemError(f"F has shape {factor.shape} but q has length {linear.size}; they must agree.")
+        return cls._of(FactoredMatrix(factor, diagonal), linear, _constant(r))
 
     @property
     def is_affine(self) -> bool:
         """Whether there is no quadratic term (P is None)."""
         return self.P is None
-
-    @property
-    def structure(self) -> str:
-        """What P is: `affine`, `dense`, `sparse`, `factored` or `operator`."""
-        if self.P is None:
-            return "affine"
-        if isinstance(self.P, np.ndarray):
-            return "dense"
-        if sp.issparse(self.P):
-            return "sparse"
-        return "factored" if isinstance(self.P, FactoredMatrix) else "operator"
 
     def __repr__(self) -> str:
         return f"Quadratic({self.structure}, n={self.n})"
@@ -186,17 +178,49 @@ class Quadratic:
         """
         if self.P is None or self.n == 0:
             return True
+        if self.structure == "factored" and self.P.diag.min() >= 0:
+            return True
         return is_psd(formed(self))
 
     @classmethod
     def _of(cls, P: Any, q: np.ndarray, r: float) -> Quadratic:
         """A quadratic of parts that are known to fit: no checks, no copies, and r may be -inf."""
         f = cls.__new__(cls)
-        f.P, f.q, f.r, f.n = P, q, r, q.size
+        f._take(P, q, r)
         return f
+
+
+def _structure(P: Any) -> str:
+    if P is None:
+        return "affine"
+    if isinstance(P, np.ndarray):
+        return "dense"
+    if isinstance(P, FactoredMatrix):
+        return "factored"
+    return "sparse" if sp.issparse(P) else "operator"
+
+
+def _linear(q: Any) -> np.ndarray:
+    """q as a vector."""
+    linear = as_real_array("q", q)
+    if linear.ndim == 0 or (linear.ndim == 2 and 1 in linear.shape):
+        linear = linear.reshape(-1)
+    if linear.ndim != 1:
+        raise ProblemError(f"q must be a vector; it has shape {linear.shape}.")
+    return linear
+
+
+def _constant(r: Any) -> float:
+    """r as a number."""
+    if type(r) is float and math.isfinite(r):
+        return r
+    constant = as_real_array("r", r)
+    if constant.size != 1:
+        raise ProblemError(f"r must be a number; it has shape {constant.shape}.")
+    return float(constant.reshape(-1)[0])
 
 
 def formed(f: Quadratic) -> Any:
     """P in the structure that it has; an operator, which shows none, as a dense array."""
-    kept = isinstance(f.P, (np.ndarray, FactoredMatrix, SummedMatrix)) or sp.issparse(f.P)
-    return f.P if kept else f.hessian()
+    kept = f.structure != "operator" or isinstance(f.P, SummedMatrix)
+    return f.P if kept and f.P is not None else f.hessian()
