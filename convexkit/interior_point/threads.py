@@ -10,16 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from threading import Lock
+from threading import local
 from typing import Any
 
 # From this many variables on a factorization takes all threads.
 MANY_VARIABLES = 1000
 
-# The number of threads is one for the whole process: who comes first notes it, who leaves last puts it back.
-_lock = Lock()
-_inside = 0
-_usual: list[tuple[Any, int]] = []
+# What this thread has found on entering `limited_threads`: pairs (library, number of threads).
+_found = local()
 
 
 @lru_cache(maxsize=1)
@@ -34,41 +32,31 @@ def _libraries() -> list[Any]:
 
 @contextmanager
 def limited_threads() -> Iterator[None]:
-    """A context in which BLAS takes one thread; a few µs. Without threadpoolctl whatever the environment says holds."""
-    global _inside
-    libraries = _libraries()
-    with _lock:
-        if _inside == 0:
-            _usual[:] = [(library, library.get_num_threads()) for library in libraries]
-            for library in libraries:
-                library.set_num_threads(1)
-        _inside += 1
+    """A context in which BLAS takes one thread; a few µs. Without threadpoolctl whatever the environment says holds.
+
+    Of several Python threads that solve at the same time, threadpoolctl lets one decide.
+    """
+    before = getattr(_found, "usual", None)
+    usual = [(library, library.get_num_threads()) for library in _libraries()]
+    _found.usual = before or usual
+    for library, _ in usual:
+        library.set_num_threads(1)
     try:
         yield
     finally:
-        with _lock:
-            _inside -= 1
-            if _inside == 0:
-                for library, count in _usual:
-                    library.set_num_threads(count)
+        for library, count in usual:
+            library.set_num_threads(count)
+        _found.usual = before
 
 
 @contextmanager
 def all_threads(n: int) -> Iterator[None]:
     """Within `limited_threads`, the usual number of threads for a factorization of n ≥ 1000 variables."""
-    if n < MANY_VARIABLES:
-        yield
-        return
-    with _lock:
-        # Another solve beside this one has its own use for the other cores.
-        alone = _inside == 1
-        if alone:
-            for library, count in _usual:
-                library.set_num_threads(count)
+    usual = getattr(_found, "usual", None) if n >= MANY_VARIABLES else None
+    for library, count in usual or ():
+        library.set_num_threads(count)
     try:
         yield
     finally:
-        with _lock:
-            if alone and _inside:
-                for library, _ in _usual:
-                    library.set_num_threads(1)
+        for library, _ in usual or ():
+            library.set_num_threads(1)
