@@ -8,7 +8,7 @@ import numpy as np
 
 import convexkit as ck
 
-from ..case import Answer, Check, solved
+from ..case import Answer, Check, load, solved
 from .chapter import chapter
 
 
@@ -281,10 +281,3 @@ def robust_costs() -> Answer:
             Check("worst cost of the robust x, by the inner problem", worst(x.x[:n]), x.value, "strong duality"),
         ),
         solved=((robust, x), (plain, x_plain)))
-
-
-def load(name: str) -> Any:
-    """Arrays that ship with the cases."""
-    from pathlib import Path
-
-    return np.load(Path(__file__).parents[1] / "data" / name, allow_pickle=False)

@@ -10,9 +10,8 @@ from scipy.optimize import brentq
 
 import convexkit as ck
 
-from ..case import Answer, Check, solved
+from ..case import Answer, Check, load, solved
 from .chapter import chapter
-from .linear import load
 
 
 @chapter.case(

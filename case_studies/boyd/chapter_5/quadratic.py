@@ -161,7 +161,7 @@ def _(axes: Any) -> None:
 
 
 @chapter.case(
-    "5.9", "C5-46", "Examples 5.6 to 5.9", "Norm approximation and its duals",
+    "E5.6", "C5-46", "Examples 5.6 to 5.9", "Norm approximation and its duals",
     statement="Fit four points by a line in the ℓ₁, ℓ₂ and ℓ∞ norms. Each has a dual over the unit ball of the dual norm.",
     primal="minimise ‖Ax - b‖ₚ   for p = 1, 2, ∞",
     dual="maximise bᵀν   subject to  Aᵀν = 0,  ‖ν‖ ≤ 1 in the dual norm (∞, 2, 1)")

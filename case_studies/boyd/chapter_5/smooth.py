@@ -100,7 +100,7 @@ def _(axes: Any) -> None:
 
 
 @chapter.case(
-    "5.2", "C5-41", "Example 5.2", "Water-filling",
+    "E5.2", "C5-41", "Example 5.2", "Water-filling",
     statement="One unit of power over five channels. The KKT conditions say: fill up to one level.",
     primal="minimise -Σ log(aᵢ + xᵢ)   subject to  1ᵀx = 1,  x ≥ 0",
     dual="xᵢ = (1/ν - aᵢ)₊ with the level 1/ν such that Σ xᵢ = 1")
