@@ -26,7 +26,7 @@ def sum_of_norms() -> Answer:
     f0 = ck.Quadratic(np.diag([1.0, 1, 0, 0, 0]), np.r_[-x0, 1, 1, 1], 0.5 * x0 @ x0)
     cones = [ck.SecondOrderCone(np.c_[A[i], np.zeros((2, 3))], b[i], np.eye(5)[2 + i]) for i in range(3)]
     problem = ck.QCQP(f0, cones=cones)
-    solution = solved(problem)
+    solution = solved(problem, tol=1e-10)
     z = [-multiplier[1:] for multiplier in solution.lam_cones]
     # The dual as a problem of its own, in z = (z₁, z₂, z₃): each ball is one quadratic row.
     stacked = np.concatenate([Ai.T for Ai in A], axis=1)
