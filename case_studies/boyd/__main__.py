@@ -31,7 +31,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("id", nargs="?", help="the problem to tell: 5.1 is an exercise, 5.2.4 a section, E5.2 an example, "
                                            "A5.4 an additional exercise")
     top.add_argument("--picture", metavar="FILE.png", type=Path, help="also draw the problem into a file")
-    top.add_argument("--check", action="store_true", help="run all and print the rows passed and the worst disagreement")
+    top.add_argument("--check", action="store_true", help="run all; print the rows passed and the worst disagreement")
     top.add_argument("--write-docs", metavar="FOLDER", type=Path, help="run all and write the gallery")
     return top
 

@@ -57,8 +57,8 @@ class Answer:
     notes : what is to be seen
     """
 
-    value: float | None = None
-    dual_value: float | None = None
+    value: Any = None
+    dual_value: Any = None
     x: Any = None
     multipliers: dict[str, Any] = field(default_factory=dict)
     checks: tuple[Check, ...] = ()

@@ -14,10 +14,11 @@ from .story import answer_lines, indented, shown, source, theme, words
 INDEX = """\
 # Problems of the book
 
-Computational problems of S. Boyd and L. Vandenberghe, *Convex Optimization* (Cambridge University Press, 2004), and of the
-additional exercises to it (edition of June 2025; numbers change between editions). Each is stated with its primal and its
-dual, solved with convexkit, and compared with something that is not convexkit: a closed form, figures found by other
-solvers, an enumeration, and in the tests cvxpy with Clarabel, multipliers included where they are unique.
+Computational problems of S. Boyd and L. Vandenberghe, *Convex Optimization* (Cambridge University Press, 2004), and of
+the additional exercises to it (edition of June 2025; numbers change between editions). Each is stated with its primal
+and its dual, solved with convexkit, and compared with something that is not convexkit: a closed form, figures found by
+other solvers, an enumeration, and in the tests cvxpy with Clarabel, points and multipliers included where they are
+unique.
 
 | chapter | problems | pictures |
 |---|---|---|
@@ -27,20 +28,20 @@ Numbers are those of the book: 5.1 is an exercise, 5.2.4 a section, E5.2 an exam
 checkout:
 
     python -m case_studies.boyd                              # the list
-    python -m case_studies.boyd 5.1                          # one problem: its story, and its answer beside the references
+    python -m case_studies.boyd 5.1                          # one problem, its answer beside the references
     python -m case_studies.boyd 5.1 --picture parabola.png
-    python -m case_studies.boyd --check                      # all of them: rows passed, worst disagreement and where
+    python -m case_studies.boyd --check                      # all: rows passed, worst disagreement and where
 
-Exit code 0 means that every check passed, 1 that one did not, 2 that the request could not be understood. The pages are
-written by `python -m case_studies.boyd --write-docs docs/boyd`; a test runs the cases and compares. The problems live in
-`case_studies/boyd`, one function each; `tests/boyd` judges them.
+Exit code 0 means that every check passed, 1 that one did not, 2 that the request could not be understood. The pages
+are written by `python -m case_studies.boyd --write-docs docs/boyd`; a test runs the cases and compares. The problems
+live in `case_studies/boyd`, one function each; `tests/boyd` judges them.
 """
 
 HEAD = """\
 # Chapter {number}: {title}
 
-{count} problems of *Convex Optimization*, chapter {number}; [what this is and how to run it](README.md). The code is what
-ran, after `import numpy as np`, `import autograd.numpy as anp` and `import convexkit as ck`; `solved(problem)` is
+{count} problems of *Convex Optimization*, chapter {number}; [what this is and how to run it](README.md). The code is
+what ran, after `import numpy as np`, `import autograd.numpy as anp` and `import convexkit as ck`; `solved(problem)` is
 `ck.solve(problem).require_optimal()`, and `load` reads arrays from `case_studies/boyd/data`.
 """
 

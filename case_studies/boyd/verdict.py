@@ -55,7 +55,8 @@ def kind(check: Check) -> str:
 
 def table(chapters: Iterable[Chapter], seen: Callable[[Case], None] = lambda case: None) -> tuple[str, bool]:
     """The rows passed per chapter and the worst disagreement of each kind, as text; and whether all passed."""
-    lines, worst, failed = ["chapter  rows  passed  checks"], {}, []
+    lines, failed = ["chapter  rows  passed  checks"], []
+    worst: dict[str, tuple[float, str]] = {}
     for chapter in chapters:
         passed = count = 0
         for case in chapter.cases:
@@ -63,11 +64,12 @@ def table(chapters: Iterable[Chapter], seen: Callable[[Case], None] = lambda cas
             count += len(found)
             bad = [check for check in found if not check.passed]
             passed += not bad
-            failed += [f"FAILED {case.id}: {check.name} is {check.ours}, {check.source}: {check.reference}" for check in bad]
+            failed += [f"FAILED {case.id}: {c.name} is {c.ours}, {c.source}: {c.reference}" for c in bad]
             for check in found:
                 of_kind = kind(check)
                 if check.kind == "equal" and check.error > worst.get(of_kind, (0.0, ""))[0]:
-                    worst[of_kind] = (check.error, f"{case.id}, {check.name} ({check.source}; {check.rtol:.0e} is allowed)")
+                    where = f"{case.id}, {check.name} ({check.source}; {check.rtol:.0e} is allowed)"
+                    worst[of_kind] = (check.error, where)
             seen(case)
         lines.append(f"{chapter.number:7d} {len(chapter.cases):5d} {passed:7d} {count:7d}")
     lines += ["", "worst disagreement with"]

@@ -37,8 +37,8 @@ def largest_disc() -> Answer:
               for words, lam in (("(0, 4, 5, 3)", first), ("(4, 0, 3, 5)", second))),
         ),
         solved=((problem, solution),),
-        notes=("Four rows hold with equality in three variables, and the multipliers are not unique: each of the two sets "
-               "above proves that the disc is the largest, and so does every mixture of them.",))
+        notes=("Four rows hold with equality in three variables, and the multipliers are not unique: each of the two "
+               "sets above proves that the disc is the largest, and so does every mixture of them.",))
 
 
 @largest_disc.picture("The polyhedron and its largest disc, which touches all four lines.")
@@ -51,15 +51,16 @@ def _(axes: Any) -> None:
     angle = np.linspace(0, 2 * np.pi, 200)
     axes.plot(x[0] + x[2] * np.cos(angle), x[1] + x[2] * np.sin(angle), color="k")
     axes.plot(*x[:2], "ko", markersize=4)
-    axes.annotate("", x[:2] + x[2] * A[0] / np.sqrt(5), x[:2], arrowprops={"arrowstyle": "->", "shrinkA": 0, "shrinkB": 0})
-    axes.annotate("r = 1/√5", x[:2] + x[2] * A[0] / np.sqrt(5) / 2, xytext=(-6, 8), textcoords="offset points", ha="right")
+    touch = x[:2] + x[2] * A[0] / np.sqrt(5)
+    axes.annotate("", touch, x[:2], arrowprops={"arrowstyle": "->", "shrinkA": 0, "shrinkB": 0})
+    axes.annotate("r = 1/√5", (x[:2] + touch) / 2, xytext=(-4, 8), textcoords="offset points", ha="right")
     axes.set(aspect="equal", xlabel="x₁", ylabel="x₂")
 
 
 @chapter.case(
     "4.3.1-diet", "C4-25", "Section 4.3.1", "The cheapest diet, and what nutrients are worth",
-    statement="Five foods, three nutrients with a floor each. The multipliers are prices of nutrients at which no food is "
-              "worth more than it costs, and those that are eaten are worth exactly that.",
+    statement="Five foods, three nutrients with a floor each. The multipliers are prices of nutrients at which no food "
+              "is worth more than it costs, and those that are eaten are worth exactly that.",
     primal="minimise cᵀx   subject to  Nx ≥ b,  x ≥ 0",
     dual="maximise bᵀλ   subject to  Nᵀλ ≤ c,  λ ≥ 0")
 def diet() -> Answer:
@@ -110,8 +111,8 @@ def ratio() -> Answer:
         solved=((problem, solution),))
 
 
-@ratio.picture("Level sets of a ratio of affine functions are lines through one point. The smallest value on the polytope "
-               "is found in a corner.")
+@ratio.picture("Level sets of a ratio of affine functions are lines through one point. The smallest value on the "
+               "polytope is found in a corner.")
 def _(axes: Any) -> None:
     from ..pages import contours
 
@@ -126,21 +127,21 @@ def _(axes: Any) -> None:
 
 @chapter.case(
     "4.16", "C4-10", "Exercise 4.16", "Control with the least fuel",
-    statement="A linear system is brought from rest to a given state in thirty steps. An input u costs |u| while |u| ≤ 1 "
-              "and 2|u| - 1 beyond: piecewise linear, hence a linear program.",
+    statement="A linear system is brought from rest to a given state in thirty steps. An input u costs |u| while |u| ≤ "
+              "1 and 2|u| - 1 beyond: piecewise linear, hence a linear program.",
     primal="minimise 1ᵀt   subject to  ±u ≤ t,  ±2u - 1 ≤ t,  Hu = x_des,   H = (A²⁹b, …, Ab, b)",
     dual="maximise νᵀx_des - Σ (|hᵢᵀν| - 1)₊   subject to  |hᵢᵀν| ≤ 2,   hᵢ the columns of H")
 def least_fuel() -> Answer:
     A, b = np.array([[-1.0, 0.4, 0.8], [1, 0, 0], [0, 1, 0]]), np.array([1.0, 0, 0.3])
     N, target = 30, np.array([7.0, 2, -6])
     H = np.stack([np.linalg.matrix_power(A, N - 1 - k) @ b for k in range(N)], axis=1)
-    I = np.eye(N)
-    G = np.block([[I, -I], [-I, -I], [2 * I, -I], [-2 * I, -I]])
+    eye = np.eye(N)
+    G = np.block([[eye, -eye], [-eye, -eye], [2 * eye, -eye], [-2 * eye, -eye]])
     problem = ck.lp(np.r_[np.zeros(N), np.ones(N)], G, np.r_[np.zeros(2 * N), np.ones(2 * N)],
                     np.c_[H, np.zeros((3, N))], target)
     solution = solved(problem)
     u = solution.x[:N]
-    dual = ck.lp(np.r_[-target, np.ones(N)], np.block([[H.T, -I], [-H.T, -I]]), np.ones(2 * N),
+    dual = ck.lp(np.r_[-target, np.ones(N)], np.block([[H.T, -eye], [-H.T, -eye]]), np.ones(2 * N),
                  lb=np.r_[np.full(3, -np.inf), np.zeros(N)], ub=np.r_[np.full(3, np.inf), np.ones(N)])
     other = solved(dual)
     state = np.zeros(3)
@@ -178,8 +179,8 @@ def _(axes: Any) -> None:
 def discounts() -> Answer:
     A = np.array([[1.0, 2, 0, 1], [0, 0, 3, 1], [0, 3, 1, 1], [2, 1, 2, 5], [1, 0, 3, 2]])
     p, low, q = np.array([3.0, 2, 7, 6]), np.array([2.0, 1, 4, 2]), np.array([4.0, 10, 5, 10])
-    I = np.eye(4)
-    G = np.block([[A, np.zeros((5, 4))], [-np.diag(p), I], [-np.diag(low), I]])
+    eye = np.eye(4)
+    G = np.block([[A, np.zeros((5, 4))], [-np.diag(p), eye], [-np.diag(low), eye]])
     problem = ck.lp(np.r_[np.zeros(4), -np.ones(4)], G, np.r_[np.full(5, 100.0), np.zeros(4), (p - low) * q],
                     lb=np.r_[np.zeros(4), np.full(4, -np.inf)])
     solution = solved(problem)
@@ -202,11 +203,12 @@ def discounts() -> Answer:
 
 @chapter.case(
     "A4.25", "C4-35", "Additional exercise 4.25", "Bounds on a probability",
-    statement="Four events of which a few probabilities are known, two of them conditional. How small and how large can "
-              "prob(X₄ = 1) be? The unknowns are the sixteen probabilities of the joint distribution.",
+    statement="Four events of which a few probabilities are known, two of them conditional. How small and how large "
+              "can prob(X₄ = 1) be? The unknowns are the sixteen probabilities of the joint distribution.",
     primal="minimise ±eᵀp   subject to  p ≥ 0,  1ᵀp = 1,  prob(X₁) = 0.9,  prob(X₂) = 0.9,  prob(X₃) = 0.1,\n"
            "prob(X₁ = 1, X₄ = 0, X₃ = 1) = 0.7 prob(X₃ = 1),  prob(X₄ = 1, X₂ = 1, X₃ = 0) = 0.6 prob(X₂ = 1, X₃ = 0)",
-    dual="maximise -bᵀν   subject to  Aᵀν ± e ≥ 0:  a combination of what is known that never exceeds the indicator of X₄")
+    dual="maximise -bᵀν   subject to  Aᵀν ± e ≥ 0:  a combination of what is known that never exceeds the indicator of "
+         "X₄")
 def probability_bounds() -> Answer:
     worlds = np.array(list(product((0.0, 1.0), repeat=4)))
     x1, x2, x3, x4 = worlds.T
@@ -237,8 +239,8 @@ def probability_bounds() -> Answer:
 
 @chapter.case(
     "A4.15", "C4-37", "Additional exercise 4.15", "Through four way-points on little fuel",
-    statement="A vehicle with two thrusters at 50° and 120°, drag, and gravity; it starts at rest in the origin and is to "
-              "be in four places at four times, within a box. Fuel is the sum of all thrusts.",
+    statement="A vehicle with two thrusters at 50° and 120°, drag, and gravity; it starts at rest in the origin and is "
+              "to be in four places at four times, within a box. Fuel is the sum of all thrusts.",
     primal="minimise Σ (uₖ + wₖ)   subject to  pₖ₊₁ = pₖ + hvₖ,  vₖ₊₁ = (1 - α)vₖ + (h/m)fₖ,\n"
            "fₖ = uₖe₁ + wₖe₂ - (0, mg),  p₁ = v₁ = 0,  p₃₀, p₅₀, p₇₀, p₁₀₀ given,  |pₖ| ≤ 5,  u, w ≥ 0",
     dual="with u and w as the only variables:  maximise what way-points and box are worth,\n"

@@ -14,9 +14,9 @@ from .chapter import chapter
 
 @chapter.case(
     "4.25", "C4-18", "Exercise 4.25", "The widest slab between two families of ellipses",
-    statement="A line with two ellipses on each side, as far from all four as possible. An ellipse {c + Bu : ‖u‖ ≤ 1} lies "
-              "on one side of it if aᵀc + b + ‖Bᵀa‖ ≤ -t. The dual looks for the shortest way between the convex hulls of "
-              "the two families.",
+    statement="A line with two ellipses on each side, as far from all four as possible. An ellipse {c + Bu : ‖u‖ ≤ 1} "
+              "lies on one side of it if aᵀc + b + ‖Bᵀa‖ ≤ -t. The dual looks for the shortest way between the convex "
+              "hulls of the two families.",
     primal="maximise t   subject to  aᵀcᵢ + b + ‖Bᵢᵀa‖ ≤ -t  in family 1,\n"
            "aᵀcᵢ + b - ‖Bᵢᵀa‖ ≥ t  in family 2,  ‖a‖ ≤ 1",
     dual="minimise ½‖p₂ - p₁‖   subject to  pₖ = Σ θᵢcᵢ + Bᵢwᵢ over family k,  ‖wᵢ‖ ≤ θᵢ,  Σ θᵢ = 1 in each family")
@@ -53,8 +53,8 @@ def slab() -> Answer:
         solved=((problem, solution), (dual, other)))
 
 
-@slab.picture("Two families of ellipses, the line that separates them, the borders of the slab (dashed), and the shortest "
-              "way between the convex hulls, which the slab's normal follows.")
+@slab.picture("Two families of ellipses, the line that separates them, the borders of the slab (dashed), and the "
+              "shortest way between the convex hulls, which the slab's normal follows.")
 def _(axes: Any) -> None:
     centres = np.array([[0.0, 0], [1, -1], [3, 2], [2, 4]])
     B = [np.diag([0.5, 0.3]), np.array([[0.4, 0.1], [0, 0.2]]), np.diag([0.6, 0.6]), np.diag([0.2, 0.9])]
@@ -74,8 +74,9 @@ def _(axes: Any) -> None:
 
 @chapter.case(
     "4.26", "C4-19", "Exercise 4.26", "Harmonic and geometric means by hyperbolic constraints",
-    statement="xᵀx ≤ yz with y, z ≥ 0 is a second-order cone: ‖(2x, y - z)‖ ≤ y + z. With it the harmonic and the geometric "
-              "mean of the slacks of a triangle become cone programs. Here both are largest in the same point.",
+    statement="xᵀx ≤ yz with y, z ≥ 0 is a second-order cone: ‖(2x, y - z)‖ ≤ y + z. With it the harmonic and the "
+              "geometric mean of the slacks of a triangle become cone programs. Here both are largest in the same "
+              "point.",
     primal="minimise 1ᵀt   subject to  1 ≤ tᵢyᵢ,  y = Ax - b\n"
            "maximise s   subject to  u₁² ≤ y₁y₂,  u₂² ≤ y₃s,  s² ≤ u₁u₂,  y = Ax - b",
     dual="harmonic:   maximise 2Σ √zᵢ + bᵀz   subject to  Aᵀz = 0,  z ≥ 0\n"
@@ -90,33 +91,32 @@ def means() -> Answer:
 
     e = np.eye(5)  # variables (x, t), then (x, u₁, u₂, s)
     y = A @ np.eye(2, 5)
-    harmonic = ck.socp(np.r_[0, 0, 1, 1, 1], [hyperbolic(np.zeros(5), y[i], e[2 + i], -b[i], x0=1.0) for i in range(3)])
+    one = [hyperbolic(np.zeros(5), y[i], e[2 + i], -b[i], x0=1.0) for i in range(3)]
+    harmonic = ck.socp(np.r_[0, 0, 1, 1, 1], one)
     first = solved(harmonic, tol=1e-10)
     geometric = ck.socp(-e[4], [hyperbolic(e[2], y[0], y[1], -b[0], -b[1]), hyperbolic(e[3], y[2], e[4], -b[2]),
                                 hyperbolic(e[4], e[2], e[3])])
     second = solved(geometric, tol=1e-10)
     grid = np.stack(np.meshgrid(np.linspace(0.01, 2.98, 150), np.linspace(0.01, 2.98, 150)), axis=-1).reshape(-1, 2)
     slack = (grid @ A.T - b)[(grid @ A.T - b > 0).all(axis=1)]
+    best_harmonic, best_geometric = (1 / (1 / slack).sum(axis=1)).max(), (slack.prod(axis=1) ** (1 / 3)).max()
     return Answer(
-        None, None, first.x[:2], {"harmonic": 1 / first.value, "geometric": -second.value, "x, geometric": second.x[:2]},
+        None, None, first.x[:2], {"geometric mean": -second.value, "x, geometric": second.x[:2]},
         checks=(
             Check("harmonic mean / 3", 1 / first.value, 1 / 3),
             Check("its x", first.x[:2], [1.0, 1.0], "closed form", 1e-5),
             Check("geometric mean", -second.value, 1.0),
             Check("its x", second.x[:2], [1.0, 1.0], "closed form", 1e-5),
-            Check("points of a grid, harmonic", (1 / (1 / slack).sum(axis=1)).max(), 1 / first.value, "enumeration", 1e-9,
-                  "at most"),
-            Check("points of a grid, geometric", (slack.prod(axis=1) ** (1 / 3)).max(), -second.value, "enumeration", 1e-9,
-                  "at most"),
-            Check("d* of the harmonic problem at z = (1, 1, 1), by hand", 2 * 3 + b.sum(), first.value, "strong duality"),
-            Check("d* of the geometric problem at z = (1, 1, 1)/3, by hand", -b.sum() / 3, -second.value,
-                  "strong duality"),
+            Check("points of a grid, harmonic", best_harmonic, 1 / first.value, "enumeration", 1e-9, "at most"),
+            Check("points of a grid, geometric", best_geometric, -second.value, "enumeration", 1e-9, "at most"),
+            Check("harmonic: Σ tᵢ", first.value, 2 * 3 + b.sum(), "the dual at z = (1, 1, 1), by hand"),
+            Check("geometric: mean", -second.value, -b.sum() / 3, "the dual at z = (1, 1, 1)/3, by hand"),
         ),
         solved=((harmonic, first), (geometric, second)))
 
 
-@means.picture("Level curves of the harmonic mean (blue) and the geometric mean (orange) of the three slacks of a triangle. "
-               "Both are largest in (1, 1).")
+@means.picture("Level curves of the harmonic mean (blue) and the geometric mean (orange) of the three slacks of a "
+               "triangle. Both are largest in (1, 1).")
 def _(axes: Any) -> None:
     from ..pages import contours
 
@@ -125,7 +125,8 @@ def _(axes: Any) -> None:
         return y if (y > 1e-9).all() else np.full(3, np.nan)
 
     axes.plot([0, 3, 0, 0], [0, 0, 3, 0], color="k")
-    contours(axes, lambda x: 3 / (1 / slacks(x)).sum(), (0, 3), (0, 3), levels=[0.25, 0.5, 0.75, 0.9], colors="tab:blue")
+    contours(axes, lambda x: 3 / (1 / slacks(x)).sum(), (0, 3), (0, 3), levels=[0.25, 0.5, 0.75, 0.9],
+             colors="tab:blue")
     contours(axes, lambda x: slacks(x).prod() ** (1 / 3), (0, 3), (0, 3), levels=[0.25, 0.5, 0.75, 0.9],
              colors="tab:orange")
     axes.plot(*means.answer.x, "ko")

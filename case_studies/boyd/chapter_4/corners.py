@@ -64,7 +64,7 @@ def _(axes: Any) -> None:
 def no_bound() -> Answer:
     G, h = np.array([[-2.0, -1], [-1, -3]]), np.array([-1.0, -1])
     problem = ck.lp([-1.0, -1], G, h, lb=0.0)
-    solution = ck.solve(problem)
+    solution: Any = ck.solve(problem)
     dual = ck.lp(h, -G.T, [-1.0, -1], lb=0.0)
     other = ck.solve(dual)
     ray = solution.certificate.direction / np.linalg.norm(solution.certificate.direction)
@@ -84,7 +84,8 @@ def no_bound() -> Answer:
 
 @chapter.case(
     "4.1c", "C4-01c", "Exercise 4.1 (c)", "Many solutions",
-    statement="x₁ alone: its smallest value 0 is attained on a whole half-line. What a solver returns is one point of it.",
+    statement="x₁ alone: its smallest value 0 is attained on a whole half-line. What a solver returns is one point of "
+              "it.",
     primal=f"minimise x₁   subject to  {SET}",
     dual="maximise λ₁ + λ₂   subject to  2λ₁ + λ₂ ≤ 1,  λ₁ + 3λ₂ ≤ 0,  λ ≥ 0:   λ = 0 is the only feasible point")
 def many_solutions() -> Answer:
@@ -168,7 +169,8 @@ def touching_ellipse() -> Answer:
         solved=((problem, solution),))
 
 
-@touching_ellipse.picture("Level curves of x₁² + 9x₂² are ellipses; the one of value 1/2 touches the edge x₁ + 3x₂ = 1.")
+@touching_ellipse.picture("Level curves of x₁² + 9x₂² are ellipses; the one of value 1/2 touches the edge x₁ + 3x₂ = "
+                          "1.")
 def _(axes: Any) -> None:
     feasible_set(axes, lambda x: x[0] ** 2 + 9 * x[1] ** 2, [0.2, 0.5, 1.0, 2.0, 4.0])
     axes.plot(*touching_ellipse.answer.x, "ko")

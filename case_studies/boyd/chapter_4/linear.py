@@ -15,9 +15,9 @@ from .chapter import chapter
 
 @chapter.case(
     "4.8", "C4-04", "Exercise 4.8 (c, d, e)", "Linear programs that need no solver",
-    statement="A linear function over a box, over the probability simplex, and over the vectors in the unit box that sum "
-              "to 2.5. Each answer can be read off: go to the bound opposite to the sign of cᵢ; take the smallest cᵢ; fill "
-              "up the smallest cᵢ until 2.5 is used up.",
+    statement="A linear function over a box, over the probability simplex, and over the vectors in the unit box that "
+              "sum to 2.5. Each answer can be read off: go to the bound opposite to the sign of cᵢ; take the smallest "
+              "cᵢ; fill up the smallest cᵢ until 2.5 is used up.",
     primal="minimise cᵀx   subject to  -1 ≤ x ≤ 2;   or  1ᵀx = 1, x ≥ 0;   or  1ᵀx = 2.5, 0 ≤ x ≤ 1",
     dual="box:      maximise Σ min(-cᵢ, 2cᵢ), no variables are left\n"
          "simplex:  maximise -ν   subject to  c + ν1 ≥ 0\n"
@@ -52,8 +52,8 @@ def by_sorting() -> Answer:
 def least_absolute_errors() -> Answer:
     rng = np.random.default_rng(411)
     A, b = rng.standard_normal((30, 6)), rng.standard_normal(30)
-    I = np.eye(30)
-    problem = ck.lp(np.r_[np.zeros(6), np.ones(30)], np.block([[A, -I], [-A, -I]]), np.r_[b, -b])
+    eye = np.eye(30)
+    problem = ck.lp(np.r_[np.zeros(6), np.ones(30)], np.block([[A, -eye], [-A, -eye]]), np.r_[b, -b])
     solution = solved(problem, tol=1e-10)
     dual = ck.lp(b, A=A.T, b=np.zeros(6), lb=-1.0, ub=1.0)
     other = solved(dual, tol=1e-10)
@@ -110,9 +110,9 @@ def cheapest_flow() -> Answer:
 
 @chapter.case(
     "4.15", "C4-09", "Exercises 4.15 and 5.13", "Zeros and ones, relaxed",
-    statement="Minimise cᵀx over x ∈ {0, 1}²⁰ with Ax ≤ b. Letting x vary in [0, 1] gives a lower bound L; rounding the "
-              "relaxed solution at each of 101 thresholds, and keeping the best that is feasible, an upper one U. The "
-              "Lagrangian with xᵢ² - xᵢ in place of the bounds gives L again.",
+    statement="Minimise cᵀx over x ∈ {0, 1}²⁰ with Ax ≤ b. Letting x vary in [0, 1] gives a lower bound L; rounding "
+              "the relaxed solution at each of 101 thresholds, and keeping the best that is feasible, an upper one U. "
+              "The Lagrangian with xᵢ² - xᵢ in place of the bounds gives L again.",
     primal="minimise cᵀx   subject to  Ax ≤ b,  0 ≤ x ≤ 1   (relaxed from x ∈ {0, 1})",
     dual="maximise -bᵀμ - Σ (-cᵢ - aᵢᵀμ)₊   subject to  μ ≥ 0;   the same with xᵢ² ≤ xᵢ and νᵢ = |cᵢ + aᵢᵀμ|")
 def rounded() -> Answer:
@@ -141,8 +141,8 @@ def rounded() -> Answer:
         solved=((problem, solution),))
 
 
-@rounded.picture("Rounding at a threshold t: the cost (blue) falls with t as long as fewer entries become 1 …, the largest "
-                 "violation of a row (orange) decides which roundings count.")
+@rounded.picture("Rounding at a threshold t: the cost (blue) falls with t as long as fewer entries become 1 …, the "
+                 "largest violation of a row (orange) decides which roundings count.")
 def _(axes: Any) -> None:
     rng = np.random.default_rng(415)
     A = rng.random((40, 20))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from scipy.optimize import brentq
 
 import convexkit as ck
 
@@ -40,24 +41,24 @@ def box() -> Answer:
 
 @chapter.case(
     "4.5", "C4-03", "Exercise 4.5", "Three ways to say robust least squares",
-    statement="The Huber penalty φ(u) is u² while |u| ≤ M and M(2|u| - M) beyond. The same x minimises Σ φ(aᵢᵀx - bᵢ), a "
-              "least-squares problem with weights that are variables too, and a quadratic program.",
+    statement="The Huber penalty φ(u) is u² while |u| ≤ M and M(2|u| - M) beyond. The same x minimises Σ φ(aᵢᵀx - bᵢ), "
+              "a least-squares problem with weights that are variables too, and a quadratic program.",
     primal="minimise Σ uᵢ² + 2Mvᵢ   subject to  -u - v ≤ Ax - b ≤ u + v,  0 ≤ u ≤ M,  v ≥ 0\n"
            "minimise Σ (aᵢᵀx - bᵢ)²/(wᵢ + 1) + M²wᵢ   subject to  w ≥ 0",
     dual="maximise -¼zᵀz - bᵀz   subject to  Aᵀz = 0,  ‖z‖∞ ≤ 2M;   zᵢ is the slope of φ at error i")
 def huber() -> Answer:
     rng, M = np.random.default_rng(45), 2.0
     A, b = rng.standard_normal((16, 8)), 3 * rng.standard_normal(16)
-    I = np.eye(16)
+    eye = np.eye(16)
     P = np.diag(np.r_[np.zeros(8), np.full(16, 2.0), np.zeros(16)])  # variables (x, u, v)
-    G = np.block([[A, -I, -I], [-A, -I, -I]])
+    G = np.block([[A, -eye, -eye], [-A, -eye, -eye]])
     program = ck.qp(P, np.r_[np.zeros(24), np.full(16, 2 * M)], G, np.r_[b, -b],
                     lb=np.r_[np.full(8, -np.inf), np.zeros(32)], ub=np.r_[np.full(8, np.inf), np.full(16, M),
                                                                           np.full(16, np.inf)])
     solution = solved(program)
     weighted = ck.minimize(lambda y: ((A @ y[:8] - b) ** 2 / (y[8:] + 1)).sum() + M**2 * y[8:].sum(), np.zeros(24),
                            lb=np.r_[np.full(8, -np.inf), np.zeros(16)], tol=1e-10).require_optimal()
-    dual = ck.qp(0.5 * I, b, A=A.T, b=np.zeros(8), lb=-2 * M, ub=2 * M)
+    dual = ck.qp(0.5 * eye, b, A=A.T, b=np.zeros(8), lb=-2 * M, ub=2 * M)
     other = solved(dual)
     error = A @ solution.x[:8] - b
     penalty = np.where(abs(error) <= M, error**2, M * (2 * abs(error) - M)).sum()
@@ -78,7 +79,8 @@ def huber() -> Answer:
         solved=((program, solution), (dual, other)))
 
 
-@huber.picture("The penalty and the sixteen errors of the fit. The square of an error beyond M = 2 would weigh far more.")
+@huber.picture("The penalty and the sixteen errors of the fit. The square of an error beyond M = 2 would weigh far "
+               "more.")
 def _(axes: Any) -> None:
     rng = np.random.default_rng(45)
     A, b = rng.standard_normal((16, 8)), 3 * rng.standard_normal(16)
@@ -96,11 +98,13 @@ def _(axes: Any) -> None:
 
 @chapter.case(
     "4.4.1", "C4-27", "Sections 4.4.1 and 4.4.2", "Portfolios: least risk, largest return",
-    statement="Four assets, the last without risk; no selling short. The least variance for a mean return of at least 10 %, "
-              "a quadratic program; and the largest return with a variance of at most 0.002, with one quadratic constraint.",
+    statement="Four assets, the last without risk; no selling short. The least variance for a mean return of at least "
+              "10 %, a quadratic program; and the largest return with a variance of at most 0.002, with one quadratic "
+              "constraint.",
     primal="minimise xᵀΣx   subject to  p̄ᵀx ≥ 0.1,  1ᵀx = 1,  x ≥ 0\n"
            "minimise -p̄ᵀx   subject to  xᵀΣx ≤ 0.002,  1ᵀx = 1,  x ≥ 0",
-    dual="maximise 0.1λ - ν - g   where g = sup {(λp̄ - ν1 + μ)ᵀx - xᵀΣx : x},  λ, μ ≥ 0:  λ is the slope of the frontier")
+    dual="maximise 0.1λ - ν - g   where g = sup {(λp̄ - ν1 + μ)ᵀx - xᵀΣx : x},  λ, μ ≥ 0:  λ is the slope of the "
+         "frontier")
 def markowitz() -> Answer:
     mean = np.array([0.12, 0.10, 0.07, 0.03])
     S = np.array([[0.0064, 0.0008, -0.0011, 0], [0.0008, 0.0025, 0, 0], [-0.0011, 0, 0.0004, 0], [0, 0, 0, 0]])
@@ -110,22 +114,31 @@ def markowitz() -> Answer:
 
     problem = least_risk(0.10)
     safe = solved(problem, tol=1e-10)
-    capped = ck.QCQP(ck.Quadratic(None, -mean), [ck.Quadratic(2 * S, None, -0.002)], A=np.ones((1, 4)), b=[1.0], lb=0.0)
+    cap = ck.Quadratic(2 * S, None, -0.002)
+    capped = ck.QCQP(ck.Quadratic(None, -mean), [cap], A=np.ones((1, 4)), b=[1.0], lb=0.0)
     bold = solved(capped, tol=1e-10)
     step = 1e-4
-    slope = (solved(least_risk(0.1 + step), tol=1e-10).value - solved(least_risk(0.1 - step), tol=1e-10).value) / (2 * step)
-    # Three assets are held: the KKT system of 4.4.1 with both rows active, in (x₁, x₂, x₃, λ, ν).
+    more, less = (solved(least_risk(0.1 + s), tol=1e-10) for s in (step, -step))
+    slope = (more.value - less.value) / (2 * step)
+    # Three assets are held: the KKT system of section 4.4.1 with both rows active, in (x₁, x₂, x₃, λ, ν).
     rows = np.stack([-mean[:3], np.ones(3)])
-    by_hand = np.linalg.solve(np.block([[2 * S[:3, :3], rows.T], [rows, np.zeros((2, 2))]]), [0, 0, 0, -0.1, 1.0])
+    system = np.block([[2 * S[:3, :3], rows.T], [rows, np.zeros((2, 2))]])
+
+    def by_hand(floor: float) -> np.ndarray:
+        return np.linalg.solve(system, [0, 0, 0, -floor, 1.0])
+
+    at_cap = brentq(lambda t: by_hand(t)[:3] @ S[:3, :3] @ by_hand(t)[:3] - 0.002, 0.1, 0.12, xtol=1e-15)
     return Answer(
         safe.value, safe.dual_value, safe.x, {"λ of the return": safe.lam, "λ of the variance": bold.lam},
         checks=(
             Check("least variance × 1000", 1e3 * safe.value, 1.2927811, "other solver", 1e-7),
-            Check("x, from the KKT system", safe.x, np.r_[by_hand[:3], 0]),
-            Check("λ of the return", safe.lam[0], by_hand[3]),
-            Check("λ of the return × 10 = d variance / d floor × 10", 10 * safe.lam[0], 10 * slope, "finite differences",
-                  1e-5),
+            Check("x, from the KKT system", safe.x, np.r_[by_hand(0.1)[:3], 0]),
+            Check("λ of the return", safe.lam[0], by_hand(0.1)[3]),
+            Check("the same, d variance / d floor, × 10", 10 * safe.lam[0], 10 * slope, "finite differences", 1e-5),
             Check("largest return × 10", -10 * bold.value, 1.0586641, "other solver", 1e-7),
+            Check("largest return × 10, from the KKT system", -10 * bold.value, 10 * at_cap),
+            Check("its x, from the KKT system", bold.x, np.r_[by_hand(at_cap)[:3], 0]),
+            Check("λ of the variance = 1/λ of the return there", bold.lam[0], 1 / by_hand(at_cap)[3]),
             Check("its x", bold.x, [0.41134, 0.50998, 0.078681, 0], "other solver, five digits", 1e-5),
             Check("λ of the variance", bold.lam[0], 7.40725, "other solver, five of its digits", 2e-5),
             Check("least variance for that return × 1000", 1e3 * solved(least_risk(-bold.value), tol=1e-10).value, 2.0,
@@ -134,8 +147,8 @@ def markowitz() -> Answer:
         solved=((problem, safe), (capped, bold)))
 
 
-@markowitz.picture("The least variance as a function of the return asked for: convex, with the tangent at 10 % whose slope "
-                   "is the multiplier λ; right of it the portfolio of largest return with variance 0.002.")
+@markowitz.picture("The least variance as a function of the return asked for: convex, with the tangent at 10 % whose "
+                   "slope is the multiplier λ; right of it the portfolio of largest return with variance 0.002.")
 def _(axes: Any) -> None:
     mean = np.array([0.12, 0.10, 0.07, 0.03])
     S = np.array([[0.0064, 0.0008, -0.0011, 0], [0.0008, 0.0025, 0, 0], [-0.0011, 0, 0.0004, 0], [0, 0, 0, 0]])
@@ -152,8 +165,9 @@ def _(axes: Any) -> None:
 
 @chapter.case(
     "4.28", "C4-21", "Exercise 4.28 (a)", "A quadratic program robust to its matrix",
-    statement="The matrix of the objective may be any of three. The worst of the three objectives, in epigraph form, makes "
-              "a problem with three quadratic constraints; their multipliers are the weights of the worst mixture.",
+    statement="The matrix of the objective may be any of three. The worst of the three objectives, in epigraph form, "
+              "makes a problem with three quadratic constraints; their multipliers are the weights of the worst "
+              "mixture.",
     primal="minimise t   subject to  ½xᵀPₖx + qᵀx ≤ t,  x₁ + x₂ ≥ 1,  x ≥ -1",
     dual="maximise over weights μ of the simplex the minimum of ½xᵀ(Σ μₖPₖ)x + qᵀx over the polyhedron")
 def worst_of_three() -> Answer:
@@ -182,8 +196,8 @@ def worst_of_three() -> Answer:
         solved=((problem, solution), (mixture, fixed)))
 
 
-@worst_of_three.picture("Level curves of the largest of three quadratics, with a kink where two are equal, and the feasible "
-                        "set above the line. The optimum lies where the kink meets the line.")
+@worst_of_three.picture("Level curves of the largest of three quadratics, with a kink where two are equal, and the "
+                        "feasible set above the line. The optimum lies where the kink meets the line.")
 def _(axes: Any) -> None:
     from ..pages import contours
 

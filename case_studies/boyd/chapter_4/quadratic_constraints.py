@@ -15,8 +15,8 @@ from .chapter import chapter
 
 @chapter.case(
     "4.21", "C4-12", "Exercise 4.21 (a)", "A linear function on an ellipsoid",
-    statement="The smallest value of a linear function on an ellipsoid has a closed form, and so have its multiplier and "
-              "its dual function.",
+    statement="The smallest value of a linear function on an ellipsoid has a closed form, and so have its multiplier "
+              "and its dual function.",
     primal="minimise cᵀx   subject to  xᵀAx ≤ 1",
     dual="maximise g(λ) = -cᵀA⁻¹c/(4λ) - λ   subject to  λ > 0;   λ = ½√(cᵀA⁻¹c)")
 def ellipsoid() -> Answer:
@@ -51,8 +51,8 @@ def _(axes: Any) -> None:
 
 @chapter.case(
     "4.22", "C4-15", "Exercise 4.22", "A quadratic over the unit ball",
-    statement="x = -(P + λI)⁻¹q, where λ is 0 if that point lies in the ball, and otherwise the root of ‖x(λ)‖ = 1. With q a "
-              "tenth as long the ball does not matter.",
+    statement="x = -(P + λI)⁻¹q, where λ is 0 if that point lies in the ball, and otherwise the root of ‖x(λ)‖ = 1. "
+              "With q a tenth as long the ball does not matter.",
     primal="minimise ½xᵀPx + qᵀx + r   subject to  xᵀx ≤ 1",
     dual="maximise -½qᵀ(P + λI)⁻¹q + r - λ/2   subject to  λ ≥ 0;   the multiplier of xᵀx ≤ 1 is λ/2")
 def ball() -> Answer:
@@ -116,7 +116,7 @@ def fourth_powers() -> Answer:
             Check("Σ rᵢ⁴", solution.value, 162.96471, "other solver", 1e-7),
             Check("Σ rᵢ⁴", solution.value, (r**4).sum(), "its definition"),
             Check("‖r‖₄", solution.value**0.25, 3.5729208, "other solver", 1e-7),
-            Check("its slope 4Aᵀr³ at x", 4 * A.T @ r**3 / (r**4).sum(), np.zeros(5), "optimality of a convex function"),
+            Check("its slope 4Aᵀr³ at x", 4 * A.T @ r**3 / (r**4).sum(), np.zeros(5), "optimality"),
             Check("λᵢ = 2rᵢ²", solution.lam, 2 * r**2, "stationarity"),
         ),
         solved=((problem, solution),))
@@ -124,8 +124,8 @@ def fourth_powers() -> Answer:
 
 @chapter.case(
     "4.4.2", "C4-29", "Section 4.4.2", "A QCQP with three curved constraints",
-    statement="Six variables, a quadratic objective, three quadratic constraints and one equality, with random matrices. "
-              "One constraint is active; the others have the multiplier 0.",
+    statement="Six variables, a quadratic objective, three quadratic constraints and one equality, with random "
+              "matrices. One constraint is active; the others have the multiplier 0.",
     primal="minimise ½xᵀP₀x + q₀ᵀx   subject to  ½xᵀPₖx + qₖᵀx + rₖ ≤ 0,  k = 1, 2, 3,  1ᵀx = 1/2",
     dual="maximise -½c(λ, ν)ᵀP(λ)⁻¹c(λ, ν) + rᵀλ - ν/2   subject to  λ ≥ 0;\n"
          "P(λ) = P₀ + Σ λₖPₖ,  c(λ, ν) = q₀ + Σ λₖqₖ + ν1")

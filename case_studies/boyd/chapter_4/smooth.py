@@ -58,7 +58,7 @@ def completion() -> Answer:
 def _() -> tuple[Check, ...]:
     import cvxpy as cp
 
-    X = cp.Variable((4, 4), symmetric=True)
+    X: Any = cp.Variable((4, 4), symmetric=True)
     given = {(0, 0): 3, (1, 1): 2, (2, 2): 1, (3, 3): 5, (0, 1): 0.5, (0, 3): 0.25, (1, 2): 0.75}
     problem = cp.Problem(cp.Maximize(cp.log_det(X)), [X[i, j] == value for (i, j), value in given.items()])
     best_effort(problem)
@@ -69,9 +69,9 @@ def _() -> tuple[Check, ...]:
 
 @chapter.case(
     "4.60", "C4-33", "Exercise 4.60", "Log-optimal investment",
-    statement="Five assets, ten equally likely outcomes of a period. Splitting the wealth in fractions x again and again, it "
-              "grows like exp(t·R) with R = 1/10 Σ log pₛᵀx. Optimality says that no asset earns more than the portfolio: "
-              "1/10 Σ pₛⱼ/pₛᵀx ≤ 1.",
+    statement="Five assets, ten equally likely outcomes of a period. Splitting the wealth in fractions x again and "
+              "again, it grows like exp(t·R) with R = 1/10 Σ log pₛᵀx. Optimality says that no asset earns more than "
+              "the portfolio: 1/10 Σ pₛⱼ/pₛᵀx ≤ 1.",
     primal="minimise -1/10 Σ log pₛᵀx   subject to  1ᵀx = 1,  x ≥ 0",
     dual="maximise 1/10 Σ log(10 yₛ)   subject to  Pᵀy ≤ 1,  y ≥ 0;   yₛ = 1/(10 pₛᵀx),  ν = 1")
 def growth() -> Answer:
@@ -118,15 +118,16 @@ def _() -> tuple[Check, ...]:
             Check("λ of x ≥ 0", ours.multipliers["λ of x ≥ 0"], rows[1].dual_value, "cvxpy", 1e-5))
 
 
-@growth.picture("Wealth over 300 periods, the same random outcomes for both: log-optimal shares (blue) and equal shares "
-                "(orange), with the lines exp(t·R) that they follow in the long run (dotted).")
+@growth.picture("Wealth over 300 periods, the same random outcomes for both: log-optimal shares (blue) and equal "
+                "shares (orange), with the lines exp(t·R) that they follow in the long run (dotted).")
 def _(axes: Any) -> None:
     P = np.stack([[3.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 3.5],
                   [1.11, 0.97, 0.99, 1.05, 1.16, 0.99, 0.92, 1.13, 0.93, 0.99],
                   [1.11, 0.98, 0.99, 1.06, 0.99, 0.99, 1.08, 1.10, 0.95, 0.97],
                   [1.04, 1.05, 0.99, 0.99, 1.07, 1.06, 0.99, 0.99, 1.04, 0.98], np.full(10, 1.01)], axis=1)
     outcomes, t = np.random.default_rng(0).integers(10, size=300), np.arange(301)
-    for shares, words, color in ((growth.answer.x, "log-optimal", "tab:blue"), (np.full(5, 0.2), "equal", "tab:orange")):
+    portfolios = ((growth.answer.x, "log-optimal", "tab:blue"), (np.full(5, 0.2), "equal", "tab:orange"))
+    for shares, words, color in portfolios:
         axes.semilogy(t, np.r_[1, np.cumprod(P[outcomes] @ shares)], label=words, color=color)
         axes.semilogy(t, np.exp(t * np.log(P @ shares).mean()), ":", color=color)
     axes.set(xlabel="period", ylabel="wealth")

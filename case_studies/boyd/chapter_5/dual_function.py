@@ -33,7 +33,7 @@ def parabola() -> Answer:
         prices.append(moved.lam[0])
     curve = np.where(shifts <= 8, 11 + shifts - 6 * np.sqrt(1 + shifts), 1.0)
     too_low = ck.QCQP(f0, [ck.Quadratic([[2.0]], [-6.0], 8.0 + 1.5)])
-    nothing = ck.solve(too_low)
+    nothing: Any = ck.solve(too_low)
     return Answer(
         solution.value, solution.dual_value, solution.x, {"λ": solution.lam},
         checks=(

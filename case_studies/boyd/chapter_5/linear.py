@@ -36,8 +36,8 @@ def two_products() -> Answer:
         solved=((problem, solution), (dual, prices)))
 
 
-@two_products.picture("The feasible set, level lines of the objective, and the optimal corner, where both resources are "
-                      "used up.")
+@two_products.picture("The feasible set, level lines of the objective, and the optimal corner, where both resources "
+                      "are used up.")
 def _(axes: Any) -> None:
     axes.fill([0, 7.5, 5, 0], [0, 0, 5, 10], alpha=0.25)
     x = np.linspace(0, 10, 2)
@@ -132,9 +132,9 @@ def chebyshev_bound() -> Answer:
     dual="maximise λ₁ - λ₂   subject to  0·λ₁ + λ₂ = -1,  λ ≥ 0")
 def both_infeasible() -> Answer:
     problem = ck.lp([1.0], [[0.0], [1.0]], [-1.0, 1.0])
-    solution = ck.solve(problem)
+    solution: Any = ck.solve(problem)
     dual = ck.lp([-1.0, 1.0], None, None, [[0.0, 1.0]], [-1.0], lb=0.0)
-    other = ck.solve(dual)
+    other: Any = ck.solve(dual)
     return Answer(
         np.inf, -np.inf, None, {},
         checks=(
@@ -182,7 +182,8 @@ def farkas() -> Answer:
     A = np.array([[1.0, -2], [-1, -1], [2, 1]])
     first = ck.lp(np.zeros(3), None, None, A.T, [-1.0, -1], lb=0.0)
     second = ck.lp(np.zeros(3), None, None, A.T, [1.0, 4], lb=0.0)
-    y, nothing = solved(first), ck.solve(second)
+    y = solved(first)
+    nothing: Any = ck.solve(second)
     x = nothing.certificate.nu  # Aᵀy = -c combined with weights x: 0 ≤ (Ax)ᵀy = -cᵀx has no solution
     x = x if np.array([-1.0, -4]) @ x < 0 else -x
     return Answer(
@@ -211,8 +212,8 @@ def _(axes: Any) -> None:
 
 @chapter.case(
     "A5.13", "C5-35", "Additional exercise 5.13", "Costs deduced from decisions",
-    statement="Ten optimal decisions xᵏ of min cᵀx subject to Ax ≥ bᵏ are seen; c₁ = 1. Which costs are consistent with "
-              "them? By LP duality xᵏ is optimal if and only if some λᵏ ≥ 0 with Aᵀλᵏ = c has λᵏᵀ(Axᵏ - bᵏ) = 0.",
+    statement="Ten optimal decisions xᵏ of min cᵀx subject to Ax ≥ bᵏ are seen; c₁ = 1. Which costs are consistent "
+              "with them? By LP duality xᵏ is optimal if and only if some λᵏ ≥ 0 with Aᵀλᵏ = c has λᵏᵀ(Axᵏ - bᵏ) = 0.",
     primal="minimise or maximise cᵢ   subject to  Aᵀλᵏ = c,  λᵏ ≥ 0,  λᵏⱼ = 0 where row j is slack at xᵏ,  c₁ = 1",
     dual="each bound comes with multipliers, one for each equation of each decision")
 def deduced_costs() -> Answer:

@@ -49,8 +49,8 @@ def sum_of_norms() -> Answer:
 
 @chapter.case(
     "5.19", "C5-19", "Exercise 5.19", "A cap on the largest holdings",
-    statement="A portfolio in which the two largest of ten holdings make up at most 40 %. The sum of the r largest is a "
-              "maximum over many subsets, but by LP duality it takes n + 1 variables only.",
+    statement="A portfolio in which the two largest of ten holdings make up at most 40 %. The sum of the r largest is "
+              "a maximum over many subsets, but by LP duality it takes n + 1 variables only.",
     primal="minimise xᵀΣx   subject to  p̄ᵀx ≥ 0.2,  1ᵀx = 1,  x ≥ 0,  rt + 1ᵀu ≤ 0.4,  t + uᵢ ≥ xᵢ,  u ≥ 0",
     dual="the multiplier of the cap is what a relaxation of it is worth")
 def largest_holdings() -> Answer:
@@ -151,7 +151,7 @@ def three_discs() -> Answer:
                      "average of the centres with the multipliers as weights.")
 def _(axes: Any) -> None:
     b, r = np.array([[0.0, 0], [3, 0], [1, 2.5]]), np.array([1.0, 1.5, 1])
-    x, t, angle = np.array([1.29167, 0.933333]), 1.5395139, np.linspace(0, 2 * np.pi, 200)
+    x, t, angle = three_discs.answer.x, three_discs.answer.value, np.linspace(0, 2 * np.pi, 200)
     for i, color in enumerate(("tab:blue", "tab:orange", "tab:green")):
         for radius, style in ((r[i], "-"), (np.sqrt(r[i] ** 2 + t), "--")):
             axes.plot(b[i, 0] + radius * np.cos(angle), b[i, 1] + radius * np.sin(angle), style, color=color)
@@ -162,7 +162,8 @@ def _(axes: Any) -> None:
 
 @chapter.case(
     "E5.6", "C5-46", "Examples 5.6 to 5.9", "Norm approximation and its duals",
-    statement="Fit four points by a line in the ℓ₁, ℓ₂ and ℓ∞ norms. Each has a dual over the unit ball of the dual norm.",
+    statement="Fit four points by a line in the ℓ₁, ℓ₂ and ℓ∞ norms. Each has a dual over the unit ball of the dual "
+              "norm.",
     primal="minimise ‖Ax - b‖ₚ   for p = 1, 2, ∞",
     dual="maximise bᵀν   subject to  Aᵀν = 0,  ‖ν‖ ≤ 1 in the dual norm (∞, 2, 1)")
 def norm_approximation() -> Answer:
