@@ -44,11 +44,12 @@ def checks(problem: ck.QCQP, solution: ck.Solution) -> tuple[Check, ...]:
     if point_is_unique(problem, solution):
         found.append(Check("point", solution.x, x.value, "cvxpy", allowed))
     if multipliers_are_unique(problem, solution):
-        ours = np.concatenate([solution.lam, solution.lam_lb, solution.lam_ub, *solution.lam_cones, solution.nu])
         lam, nu, low, high, cones = theirs
-        size = max(1.0, float(abs(ours).max(initial=0.0)))
-        found.append(Check("multipliers", ours / size, np.concatenate([lam, low, high, *cones, nu]) / size, "cvxpy",
-                           allowed))
+        low_at, high_at = np.isfinite(problem.lb), np.isfinite(problem.ub)
+        found.append(Check("multipliers",
+                           np.concatenate([solution.lam, solution.lam_lb[low_at], solution.lam_ub[high_at],
+                                           *solution.lam_cones, solution.nu]),
+                           np.concatenate([lam, low[low_at], high[high_at], *cones, nu]), "cvxpy", allowed))
     return tuple(found)
 
 

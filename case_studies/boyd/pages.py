@@ -90,12 +90,12 @@ def _section(case: Case) -> list[str]:
 
 
 def picture_name(case: Case) -> str:
-    """The file of a case's picture."""
-    return f"{case.id.replace('.', '_').replace(' ', '_')}.png"
+    """The file of a case's picture, beside its page."""
+    return f"pictures/{case.id.replace('.', '_').replace(' ', '_')}.png"
 
 
 def write_picture(case: Case, path: Path) -> None:
-    """Draw a case into a PNG file of 64 colours, which is a third of its size in all."""
+    """Draw a case into a PNG file: without white margins, and in 64 colours, with which it is a third as large."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -109,7 +109,9 @@ def write_picture(case: Case, path: Path) -> None:
         case.draw(axes)
         figure.canvas.draw()
         pixels = np.asarray(figure.canvas.buffer_rgba())[..., :3]  # type: ignore[attr-defined]
-        Image.fromarray(np.ascontiguousarray(pixels)).quantize(64).save(path, format="png", optimize=True)
+        rows, columns = (np.flatnonzero((pixels < 255).any(axis=(k, 2))) for k in (1, 0))
+        inked = pixels[max(rows[0] - 6, 0):rows[-1] + 7, max(columns[0] - 6, 0):columns[-1] + 7]
+        Image.fromarray(np.ascontiguousarray(inked)).quantize(64).save(path, format="png", optimize=True)
     finally:
         plt.close(figure)
 
@@ -121,7 +123,7 @@ def texts(chapters: list[Chapter]) -> dict[str, str]:
 
 def write(chapters: list[Chapter], folder: Path) -> list[Path]:
     """Write all pages and pictures; returns the files."""
-    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "pictures").mkdir(parents=True, exist_ok=True)
     written = []
     for name, text in texts(chapters).items():
         (folder / name).write_text(text, encoding="utf-8")
@@ -134,9 +136,13 @@ def write(chapters: list[Chapter], folder: Path) -> list[Path]:
     return written
 
 
-def contours(axes: Any, f: Any, x: tuple[float, float], y: tuple[float, float], **style: Any) -> None:
-    """Level curves of a function of two variables."""
-    axes.contour(*_sampled(f, x, y), **{"colors": "0.6", "linewidths": 0.8, "levels": 12, **style})
+def contours(axes: Any, f: Any, x: tuple[float, float], y: tuple[float, float], labels: bool = False, **style: Any
+             ) -> None:
+    """Level curves of a function of two variables, with their values if `labels`."""
+    lines = axes.contour(*_sampled(f, x, y), **{"colors": "0.6", "linewidths": 0.8, "linestyles": "solid", "levels": 12,
+                                                **style})
+    if labels:
+        axes.clabel(lines, fontsize=8, fmt=lambda value: f"{value:.3g}")
 
 
 def region(axes: Any, inside: Any, x: tuple[float, float], y: tuple[float, float], color: str = "tab:blue") -> None:

@@ -11,6 +11,8 @@ import numpy as np
 
 from .case import Answer, Case, Check
 
+MOST = 12  # entries of a vector that are shown
+
 
 def shown(value: Any, digits: int = 6) -> str:
     """A number or vector, rounded to so many digits of its largest entry (of 1 if that is smaller)."""
@@ -24,6 +26,9 @@ def shown(value: Any, digits: int = 6) -> str:
     places = max(digits - 1 - int(np.floor(np.log10(size))), 0)
     if array.ndim == 0:
         return _number(float(array), places)
+    if array.ndim == 1 and array.size > MOST:
+        return ("(" + ", ".join(_number(float(v), places) for v in array[:MOST - 2]) + ", …, "
+                + _number(float(array[-1]), places) + f"), {array.size} in all")
     if array.ndim == 1:
         return "(" + ", ".join(_number(float(v), places) for v in array) + ")"
     return "[" + ", ".join(shown(row, digits) for row in array) + "]"
@@ -42,7 +47,7 @@ def _number(value: float, places: int) -> str:
 
 def source(case: Case) -> str:
     """The body of the run, what a user would type, up to where it puts the answer together."""
-    lines = inspect.getsource(case.run).split("\n")
+    lines = textwrap.dedent(inspect.getsource(case.run)).split("\n")
     start = next(i for i, line in enumerate(lines) if line.startswith("def "))
     stop = next((i for i, line in enumerate(lines) if line.startswith("    return Answer(")), len(lines))
     return textwrap.dedent("\n".join(lines[start + 1:stop])).strip()

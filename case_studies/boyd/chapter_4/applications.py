@@ -119,7 +119,7 @@ def _(axes: Any) -> None:
     axes.fill([0, 3, 3, 0], [0, 0, 1, 2.5], alpha=0.2, color="tab:blue")
     axes.plot([0, 3, 3, 0, 0], [0, 0, 1, 2.5, 0], color="tab:blue")
     contours(axes, lambda x: (x[0] - 2 * x[1] + 3) / (x[0] + x[1] + 2), (-0.3, 3.4), (-0.3, 3),
-             levels=[-4 / 9, -0.2, 0, 0.25, 0.5, 0.75, 1, 1.25], linestyles="solid")
+             levels=[-4 / 9, -0.2, 0, 0.25, 0.5, 0.75, 1, 1.25], labels=True)
     axes.plot(*ratio.answer.x, "ko")
     axes.annotate("p* = -4/9", ratio.answer.x, xytext=(9, 3), textcoords="offset points")
     axes.set(aspect="equal", xlabel="x₁", ylabel="x₂")
@@ -159,7 +159,8 @@ def least_fuel() -> Answer:
         solved=((problem, solution), (dual, other)))
 
 
-@least_fuel.picture("The input: off most of the time, and never far above 1, where fuel becomes twice as dear.")
+@least_fuel.picture("The input: off most of the time, else at ±1, beyond which fuel is twice as dear. Only the last "
+                    "step, whose effect nothing can amplify or undo, goes beyond.")
 def _(axes: Any) -> None:
     u = least_fuel.answer.solved[0][1].x[:30]
     axes.vlines(range(30), 0, u, color="tab:blue")
@@ -285,7 +286,8 @@ def _(axes: Any) -> None:
     axes.plot(*np.array(path).T, ".-", markersize=3, linewidth=0.8)
     axes.plot([-5, 5, 5, -5, -5], [-5, -5, 5, 5, -5], color="0.6", linestyle=":")
     axes.plot(0, 0, "ks")
-    for k, point in zip((30, 50, 70, 100), ((-2, 2), (3, 3), (-4, -1), (2, -4)), strict=True):
+    places = ((30, (-2, 2), (0, 7)), (50, (3, 3), (8, -10)), (70, (-4, -1), (0, -14)), (100, (2, -4), (8, -3)))
+    for k, point, shift in places:
         axes.plot(*point, "ko")
-        axes.annotate(f"k = {k}", point, xytext=(7, 5), textcoords="offset points")
+        axes.annotate(f"k = {k}", point, xytext=shift, textcoords="offset points")
     axes.set(aspect="equal", xlabel="p₁", ylabel="p₂")

@@ -115,8 +115,8 @@ def means() -> Answer:
         solved=((harmonic, first), (geometric, second)))
 
 
-@means.picture("Level curves of the harmonic mean (blue) and the geometric mean (orange) of the three slacks of a "
-               "triangle. Both are largest in (1, 1).")
+@means.picture("Level curves of the harmonic mean (blue) and the geometric mean (orange, dashed; same values) of the "
+               "three slacks of a triangle. Both are largest in (1, 1).")
 def _(axes: Any) -> None:
     from ..pages import contours
 
@@ -125,9 +125,9 @@ def _(axes: Any) -> None:
         return y if (y > 1e-9).all() else np.full(3, np.nan)
 
     axes.plot([0, 3, 0, 0], [0, 0, 3, 0], color="k")
-    contours(axes, lambda x: 3 / (1 / slacks(x)).sum(), (0, 3), (0, 3), levels=[0.25, 0.5, 0.75, 0.9],
-             colors="tab:blue")
-    contours(axes, lambda x: slacks(x).prod() ** (1 / 3), (0, 3), (0, 3), levels=[0.25, 0.5, 0.75, 0.9],
-             colors="tab:orange")
+    contours(axes, lambda x: 3 / (1 / slacks(x)).sum(), (0, 3), (0, 3), levels=[0.4, 0.6, 0.8, 0.95],
+             colors="tab:blue", labels=True)
+    contours(axes, lambda x: slacks(x).prod() ** (1 / 3), (0, 3), (0, 3), levels=[0.4, 0.6, 0.8, 0.95],
+             colors="tab:orange", linestyles="dashed")
     axes.plot(*means.answer.x, "ko")
     axes.set(aspect="equal", xlabel="x₁", ylabel="x₂")

@@ -20,7 +20,9 @@ def feasible_set(axes: Any, objective: Any, levels: list[float]) -> None:
 
     axes.fill([0, 0, 0.4, 1, 2.2, 2.2], [2.2, 1, 0.2, 0, 0, 2.2], alpha=0.2, color="tab:blue")
     axes.plot([0, 0, 0.4, 1, 2.2], [2.2, 1, 0.2, 0, 0], color="tab:blue")
-    contours(axes, objective, (-0.1, 1.6), (-0.1, 1.6), levels=levels, linestyles="solid")
+    contours(axes, objective, (-0.1, 1.6), (-0.1, 1.6), levels=levels, labels=True)
+    ticks = [0, 0.5, 1, 1.5]
+    axes.set(xticks=ticks, yticks=ticks)
     axes.set(aspect="equal", xlim=(-0.1, 1.6), ylim=(-0.1, 1.6), xlabel="x₁", ylabel="x₂")
 
 
@@ -113,7 +115,7 @@ def many_solutions() -> Answer:
 
 @many_solutions.picture("Every point of the thick half-line is optimal.")
 def _(axes: Any) -> None:
-    feasible_set(axes, lambda x: x[0], [0.0, 0.3, 0.6, 0.9, 1.2])
+    feasible_set(axes, lambda x: x[0], [0.3, 0.6, 0.9, 1.2])
     axes.plot([0, 0], [1, 1.6], color="k", linewidth=4, solid_capstyle="butt")
     axes.plot(0, 1, "ko")
     axes.annotate("solutions", (0, 1.3), xytext=(10, 0), textcoords="offset points")

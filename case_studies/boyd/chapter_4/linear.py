@@ -141,14 +141,14 @@ def rounded() -> Answer:
         solved=((problem, solution),))
 
 
-@rounded.picture("Rounding at a threshold t: the cost (blue) falls with t as long as fewer entries become 1 …, the "
-                 "largest violation of a row (orange) decides which roundings count.")
+@rounded.picture("Rounding at a threshold t: the higher it is, the fewer entries become 1, and the cost rises. The "
+                 "first threshold at which no row is violated gives U.")
 def _(axes: Any) -> None:
     rng = np.random.default_rng(415)
     A = rng.random((40, 20))
     b, c = A @ np.ones(20) / 2, -rng.random(20)
     x = solved(ck.lp(c, A, b, lb=0.0, ub=1.0)).x
-    t = np.linspace(0, 1, 101)
+    t = np.linspace(0, 0.99, 100)
     points = np.array([(x >= s).astype(float) for s in t])
     cost, violation = points @ c, (points @ A.T - b).max(axis=1)
     axes.plot(t, cost, label="cost", drawstyle="steps-post")
@@ -158,4 +158,4 @@ def _(axes: Any) -> None:
     axes.plot(t[k], cost[k], "ko", label="U")
     axes.axhline(0, color="0.8", linewidth=0.8, zorder=0)
     axes.legend(frameon=False)
-    axes.set(xlabel="threshold t")
+    axes.set(xlabel="threshold t", ylabel="cost, violation")

@@ -84,7 +84,7 @@ def huber() -> Answer:
 def _(axes: Any) -> None:
     rng = np.random.default_rng(45)
     A, b = rng.standard_normal((16, 8)), 3 * rng.standard_normal(16)
-    error, u = A @ huber.answer.x - b, np.linspace(-6, 6, 300)
+    error, u = A @ huber.answer.x - b, np.linspace(-6.5, 6.5, 300)
 
     def phi(u: np.ndarray) -> np.ndarray:
         return np.where(abs(u) <= 2, u**2, 2 * (2 * abs(u) - 2))
@@ -92,7 +92,7 @@ def _(axes: Any) -> None:
     axes.plot(u, u**2, "--", color="0.6", label="u²")
     axes.plot(u, phi(u), label="φ(u)")
     axes.plot(error, phi(error), "ko", markersize=4, label="errors")
-    axes.set(xlabel="error u", ylabel="penalty", xlim=(-6, 6), ylim=(-1, 21))
+    axes.set(xlabel="error u", ylabel="penalty", xlim=(-6.5, 6.5), ylim=(-1, 22))
     axes.legend(frameon=False)
 
 
@@ -148,7 +148,7 @@ def markowitz() -> Answer:
 
 
 @markowitz.picture("The least variance as a function of the return asked for: convex, with the tangent at 10 % whose "
-                   "slope is the multiplier λ; right of it the portfolio of largest return with variance 0.002.")
+                   "slope is the multiplier λ.")
 def _(axes: Any) -> None:
     mean = np.array([0.12, 0.10, 0.07, 0.03])
     S = np.array([[0.0064, 0.0008, -0.0011, 0], [0.0008, 0.0025, 0, 0], [-0.0011, 0, 0.0004, 0], [0, 0, 0, 0]])
@@ -157,8 +157,8 @@ def _(axes: Any) -> None:
     (_, safe), (_, bold) = markowitz.answer.solved
     axes.plot(100 * floors, risks, label="least variance p*")
     axes.plot(100 * floors, safe.value + safe.lam[0] * (floors - 0.1), "--", label="tangent at 10 %, slope λ")
-    axes.plot(10, safe.value, "ko")
-    axes.plot(-100 * bold.value, 0.002, "ks")
+    axes.plot(10, safe.value, "ko", label="least variance for 10 %")
+    axes.plot(-100 * bold.value, 0.002, "ks", label="largest return for 0.002")
     axes.set(xlabel="mean return asked for, %", ylabel="variance", ylim=(-0.002, 0.007))
     axes.legend(frameon=False)
 
@@ -206,7 +206,7 @@ def _(axes: Any) -> None:
     axes.fill([2, -1, 2], [-1, 2, 2], alpha=0.2, color="tab:blue")
     axes.plot([2, -1], [-1, 2], color="tab:blue")
     contours(axes, lambda x: max(0.5 * x @ Pk @ x + q @ x for Pk in P), (-1, 1.6), (-1, 1.6),
-             levels=[0.1, 0.3, worst_of_three.answer.value, 1.5, 2.5, 4], linestyles="solid")
+             levels=[0.1, 0.3, worst_of_three.answer.value, 1.5, 2.5, 4], labels=True)
     axes.plot(*x, "ko")
     axes.annotate("x", x, xytext=(7, 5), textcoords="offset points")
     axes.set(aspect="equal", xlim=(-1, 1.6), ylim=(-1, 1.6), xlabel="x₁", ylabel="x₂")

@@ -183,7 +183,7 @@ def segment() -> Answer:
 def _(axes: Any) -> None:
     from ..pages import contours
 
-    contours(axes, lambda x: x[0] ** 2, (-1.7, 0.6), (-1.6, 1.6), levels=[0.1, 0.4, 1, 1.6, 2.4], linestyles="solid")
+    contours(axes, lambda x: x[0] ** 2, (-1.7, 0.6), (-1.6, 1.6), levels=[0.1, 0.4, 1, 1.6, 2.4], labels=True)
     angle = np.linspace(0, 2 * np.pi, 300)
     axes.plot(np.sqrt(2) * np.cos(angle), np.sqrt(2) * np.sin(angle), color="tab:blue", linewidth=0.8)
     cap = np.linspace(0.75 * np.pi, 1.25 * np.pi, 100)

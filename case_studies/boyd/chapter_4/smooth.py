@@ -118,14 +118,14 @@ def _() -> tuple[Check, ...]:
             Check("λ of x ≥ 0", ours.multipliers["λ of x ≥ 0"], rows[1].dual_value, "cvxpy", 1e-5))
 
 
-@growth.picture("Wealth over 300 periods, the same random outcomes for both: log-optimal shares (blue) and equal "
+@growth.picture("Wealth over 1000 periods, the same random outcomes for both: log-optimal shares (blue) and equal "
                 "shares (orange), with the lines exp(t·R) that they follow in the long run (dotted).")
 def _(axes: Any) -> None:
     P = np.stack([[3.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 3.5],
                   [1.11, 0.97, 0.99, 1.05, 1.16, 0.99, 0.92, 1.13, 0.93, 0.99],
                   [1.11, 0.98, 0.99, 1.06, 0.99, 0.99, 1.08, 1.10, 0.95, 0.97],
                   [1.04, 1.05, 0.99, 0.99, 1.07, 1.06, 0.99, 0.99, 1.04, 0.98], np.full(10, 1.01)], axis=1)
-    outcomes, t = np.random.default_rng(0).integers(10, size=300), np.arange(301)
+    outcomes, t = np.random.default_rng(0).integers(10, size=1000), np.arange(1001)
     portfolios = ((growth.answer.x, "log-optimal", "tab:blue"), (np.full(5, 0.2), "equal", "tab:orange"))
     for shares, words, color in portfolios:
         axes.semilogy(t, np.r_[1, np.cumprod(P[outcomes] @ shares)], label=words, color=color)

@@ -35,8 +35,7 @@ def touching_discs() -> Answer:
             Check("x", solution.x, [1.0, 0.0], "closed form", 1e-3),
             Check("g(λ, λ) for λ = 1, 10, …, 10⁶", values, 2 * lams / (2 * lams + 1)),
             Check("d*", values, np.ones(7), "weak duality", 1e-12, "at most"),
-            Check("the sum of the multipliers found grows beyond", solution.lam.sum(), 1e2, "they diverge", 0.0,
-                  "at least"),
+            Check("the sum of the multipliers found is beyond 100", solution.lam.sum() > 100, True, "they diverge"),
         ),
         notes=("No point satisfies both inequalities strictly: Slater's condition fails. A solver's multipliers are "
                "then large and meaningless, and their size is the symptom.",))
@@ -51,8 +50,9 @@ def _(axes: Any) -> None:
     for radius in (0.5, 1.0, 1.5):
         axes.plot(radius * np.cos(angle), radius * np.sin(angle), color="0.6", linewidth=0.8)
     axes.plot(1, 0, "ko")
-    for dx, dy in ((0.5, 0.0), (0.0, 0.5), (0.0, -0.5)):
-        axes.annotate("", (1 + dx, dy), (1, 0), arrowprops={"arrowstyle": "->"})
+    for dx, dy, words, shift in ((0.6, 0.0, "∇f₀", (3, -4)), (0.0, 0.6, "∇f₂", (4, -6)), (0.0, -0.6, "∇f₁", (4, -2))):
+        axes.annotate("", (1 + dx, dy), (1, 0), arrowprops={"arrowstyle": "->", "shrinkA": 0, "shrinkB": 0})
+        axes.annotate(words, (1 + dx, dy), xytext=shift, textcoords="offset points")
     axes.set(aspect="equal", xlim=(-1.6, 2.3), ylim=(-2.1, 2.1), xlabel="x₁", ylabel="x₂")
 
 
@@ -114,7 +114,7 @@ def _(axes: Any) -> None:
 def cone_gap() -> Answer:
     cone = ck.SecondOrderCone(np.eye(2), None, [0.0, 1.0])
     problem = ck.socp([1.0, 0.0], [cone], [[-1.0, 0.0]], [1.0])
-    solution = ck.solve(problem)
+    x = ck.solve(problem).x  # where it stops: no multipliers confirm it, and the status says so
     dual = ck.Lagrangian(problem).dual_function
     # Every (z₀, z) in the cone with z₀c + Aᵀz = (1 - λ₂)·(1, 0) has λ₂ = 1: only then is the slope zero.
     return Answer(
@@ -123,12 +123,9 @@ def cone_gap() -> Answer:
             Check("g at λ₂ = 1, z = 0", dual([1.0], lam_cones=[np.zeros(3)]), -1.0, "by hand"),
             Check("g at λ₂ = 0.5, z = 0", dual([0.5], lam_cones=[np.zeros(3)]), -np.inf, "by hand"),
             Check("g at λ₂ = 1, z = (1, 0, -1)", dual([1.0], lam_cones=[np.array([1.0, 0.0, -1.0])]), -1.0, "by hand"),
-            Check("the solver's value, somewhere in the gap, not below d*", solution.value if np.isfinite(
-                solution.value) else -1.0, -1.0, "weak duality", 1e-6, "at least"),
-            Check("violation of the cone at the solver's point, relative", ck.kkt_residuals(
-                problem, solution.x).primal if np.isfinite(solution.x).all() else 0.0, 0.0, "tolerance", 1e-5,
-                "at most"),
+            Check("where `ck.solve` stops, -1 ≤ x₁ ≤ 0", -1 - 1e-6 <= x[0] <= 1e-6, True, "weak duality"),
+            Check("and the cone holds to 1e-5", ck.kkt_residuals(problem, x).primal <= 1e-5, True, "evidence"),
         ),
-        notes=(f"Asked for this problem, `ck.solve` ends with status {solution.status}. For every ε > 0 the cone "
-               "widened by ε contains points with x₁ = -1 (x₂ large enough), so that a solver with any tolerance may "
-               "land anywhere between -1 and 0: only the gap between p* and d* shows that something is wrong.",))
+        notes=("For every ε > 0 the cone widened by ε contains points with x₁ = -1 (x₂ large enough), so that a solver "
+               "with any tolerance may stop anywhere between -1 and 0, and no multipliers confirm its point: only the "
+               "gap between p* and d* shows what is wrong.",))

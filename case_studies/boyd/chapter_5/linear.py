@@ -39,12 +39,13 @@ def two_products() -> Answer:
 @two_products.picture("The feasible set, level lines of the objective, and the optimal corner, where both resources "
                       "are used up.")
 def _(axes: Any) -> None:
-    axes.fill([0, 7.5, 5, 0], [0, 0, 5, 10], alpha=0.25)
-    x = np.linspace(0, 10, 2)
-    for value in (-10, -20, -30, -35):
-        axes.plot(x, (-value - 4 * x) / 3, color="0.6", linewidth=0.8)
+    from ..pages import contours
+
+    axes.fill([0, 7.5, 5, 0], [0, 0, 5, 10], alpha=0.2, color="tab:blue")
+    axes.plot([0, 7.5, 5, 0, 0], [0, 0, 5, 10, 0], color="tab:blue")
+    contours(axes, lambda x: -4 * x[0] - 3 * x[1], (0, 9), (0, 11), levels=[-35, -28, -20, -12], labels=True)
     axes.plot([5], [5], "ko")
-    axes.annotate("x = (5, 5)", (5, 5), (5.3, 5.3))
+    axes.annotate("x = (5, 5)", (5, 5), xytext=(9, 3), textcoords="offset points")
     axes.set(xlim=(0, 9), ylim=(0, 11), xlabel="x₁", ylabel="x₂")
 
 
@@ -203,11 +204,14 @@ def _(axes: Any) -> None:
     A, c = np.array([[1.0, -2], [-1, -1], [2, 1]]), np.array([-1.0, -4])
     u, v = np.meshgrid(np.linspace(-2, 2, 300), np.linspace(-2, 2, 300))
     cone = np.max(np.einsum("ij,jkl->ikl", A, np.stack([u, v])), axis=0)
-    axes.contourf(u, v, cone, levels=[-10, 0], colors=["tab:blue"], alpha=0.35)
     axes.contourf(u, v, c[0] * u + c[1] * v, levels=[-20, 0], colors=["tab:orange"], alpha=0.2)
-    axes.text(-1.6, 1.65, "Ax ≤ 0", color="tab:blue")
-    axes.text(0.6, 1.2, "cᵀx < 0", color="tab:orange")
-    axes.set(xlabel="x₁", ylabel="x₂", aspect="equal")
+    axes.contourf(u, v, cone, levels=[-10, 0], colors=["tab:blue"], alpha=0.6)
+    axes.annotate("", 0.2 * c, (0, 0), arrowprops={"arrowstyle": "->", "shrinkA": 0, "shrinkB": 0})
+    axes.text(-0.28, -0.62, "c", ha="right")
+    axes.text(-1.25, 1.55, "Ax ≤ 0", ha="center")
+    axes.text(0.9, 1.2, "cᵀx < 0", ha="center")
+    ticks = [-2, -1, 0, 1, 2]
+    axes.set(xlabel="x₁", ylabel="x₂", aspect="equal", xlim=(-2, 2), ylim=(-1, 2), xticks=ticks, yticks=ticks[1:])
 
 
 @chapter.case(

@@ -67,7 +67,7 @@ def _(axes: Any) -> None:
     axes.axvline(low, color="0.6", linestyle=":")
     best = (float(indefinite_over_a_ball.answer.multipliers["λ"]), indefinite_over_a_ball.answer.value)
     axes.plot(*best, "ko", markersize=4)
-    axes.annotate("p* = d*", best, xytext=(6, 6), textcoords="offset points")
+    axes.annotate("p* = d*", best, xytext=(0, -14), textcoords="offset points", ha="center")
     axes.set(xlabel="λ", ylabel="g(λ)")
 
 
@@ -157,8 +157,9 @@ def _(axes: Any) -> None:
     angle = np.linspace(0, 2 * np.pi, 200)
     for (u, v), radius in zip(y, d, strict=True):
         axes.plot(u + radius * np.cos(angle), v + radius * np.sin(angle), color="tab:blue", linewidth=0.6)
-    axes.plot(*y.T, "s", color="tab:blue")
-    axes.plot(*source.answer.x, "ko")
+    axes.plot(*y.T, "s", color="tab:blue", label="stations, ranges")
+    axes.plot(*source.answer.x, "ko", label="source")
+    axes.legend(loc="upper left", framealpha=0.9)
     axes.set(aspect="equal", xlim=(0, 3.2), ylim=(0, 3), xlabel="x₁", ylabel="x₂")
 
 

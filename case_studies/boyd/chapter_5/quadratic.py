@@ -186,18 +186,23 @@ def norm_approximation() -> Answer:
             Check("p* for 1, 2, ∞", values[::2], [4.0, np.linalg.norm(A @ fit - b), 7 / 6], "closed form, by hand"),
             Check("d*, each solved on its own", [-v for v in values[1::2]], values[::2], "strong duality"),
         ),
-        solved=tuple(pairs))
+        solved=tuple(pairs),
+        notes=("The ℓ₁ fit is not unique here; its value is.",))
 
 
-@norm_approximation.picture("Three lines through four points: the ℓ₁ fit ignores the outlier, the ℓ∞ fit gives in to "
-                            "it.")
+@norm_approximation.picture("Lines through four points. The ℓ₁ fit is not unique: every line of the band that is a "
+                            "mixture of the four through two points each (dotted) is optimal.")
 def _(axes: Any) -> None:
     A, b = np.array([[1.0, 0], [1, 1], [1, 2], [1, 3]]), np.array([1.0, 0, 2, 5])
-    one = solved(ck.lp(np.r_[0, 0, np.ones(4)], np.block([[A, -np.eye(4)], [-A, -np.eye(4)]]), np.r_[b, -b])).x[:2]
     top = solved(ck.lp([0.0, 0, 1], np.c_[np.r_[A, -A], -np.ones(8)], np.r_[b, -b])).x[:2]
-    t = np.array([-0.2, 3.2])
-    for fit, words in ((one, "ℓ₁"), (np.linalg.lstsq(A, b, rcond=None)[0], "ℓ₂"), (top, "ℓ∞")):
-        axes.plot(t, fit[0] + fit[1] * t, label=words)
+    through = [np.linalg.solve(A[[i, j]], b[[i, j]]) for i in range(4) for j in range(i)]
+    best = np.array([fit for fit in through if abs(A @ fit - b).sum() < 4 + 1e-9])
+    t = np.linspace(-0.2, 3.2, 100)
+    lines = best[:, :1] + best[:, 1:] * t
+    axes.fill_between(t, lines.min(axis=0), lines.max(axis=0), color="tab:blue", alpha=0.25, label="ℓ₁")
+    axes.plot(t, lines.T, ":", color="tab:blue")
+    for fit, words, color in ((np.linalg.lstsq(A, b, rcond=None)[0], "ℓ₂", "tab:orange"), (top, "ℓ∞", "tab:green")):
+        axes.plot(t, fit[0] + fit[1] * t, label=words, color=color)
     axes.plot(A[:, 1], b, "ko")
     axes.legend(frameon=False)
     axes.set(xlabel="t", ylabel="b")

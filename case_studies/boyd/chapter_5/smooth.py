@@ -93,9 +93,11 @@ def _(axes: Any) -> None:
         return float(-np.log(slacks).sum()) if (slacks > 1e-9).all() else np.nan
 
     axes.plot([-1, 1, 1, 0, -1, -1], [-1, -1, 0, 1, 1, -1], color="tab:blue")
-    contours(axes, barrier, (-1, 1), (-1, 1), levels=[-0.2, 0.2, 0.8, 1.6, 3])
+    contours(axes, barrier, (-1, 1), (-1, 1), levels=[-0.2, 0.2, 0.8, 1.6], labels=True)
     axes.plot(*centre.answer.x, "ko")
-    axes.set(aspect="equal", xlabel="x₁", ylabel="x₂")
+    ticks = [-1, -0.5, 0, 0.5, 1]
+    axes.set(aspect="equal", xlim=(-1.05, 1.05), ylim=(-1.05, 1.05), xticks=ticks, yticks=ticks)
+    axes.set(xlabel="x₁", ylabel="x₂")
 
 
 @chapter.case(
@@ -135,7 +137,7 @@ def _(axes: Any) -> None:
     axes.bar(range(1, 6), a, color="0.75")
     axes.bar(range(1, 6), x, bottom=a, color="tab:blue", alpha=0.7)
     axes.axhline(1 / water.answer.multipliers["ν"][0], color="tab:blue", linestyle="--")
-    axes.set(xlabel="channel", ylabel="level")
+    axes.set(xlabel="channel", ylabel="level", ylim=(0, 1.5))
 
 
 @chapter.case(
