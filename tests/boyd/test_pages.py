@@ -1,12 +1,13 @@
 """The gallery in docs/boyd is what its generator writes, and the parts of a story say what they should."""
 
+import configparser
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from case_studies.boyd.case import Answer, Case, Chapter, Check
+from case_studies.boyd.case import Answer, Case, Chapter, Check, load
 from case_studies.boyd.chapters import CHAPTERS
 from case_studies.boyd.pages import page, picture_name, texts, write_picture
 from case_studies.boyd.story import shown, source, theme, told, words
@@ -115,3 +116,16 @@ def test_a_case_without_a_picture_cannot_be_drawn(tmp_path):
     pytest.importorskip("matplotlib")
     with pytest.raises(ValueError, match=r"9\.1 has no picture"):
         write_picture(toy(), tmp_path / "x.png")
+
+
+def test_data_files_ship_with_the_package_and_hold_arrays_only():
+    root = Path(__file__).parents[2]
+    setup = configparser.ConfigParser()
+    setup.read(root / "setup.cfg", encoding="utf-8")
+    assert setup["options.package_data"]["case_studies.boyd"] == "data/*"
+    files = sorted((root / "case_studies" / "boyd" / "data").glob("*.npz"))
+    assert len(files) == 2
+    for path in files:
+        arrays = load(path.name)  # refuses pickles
+        assert all(arrays[name].dtype.kind in "fi" for name in arrays)
+        assert path.name in (path.parent / "README.md").read_text(encoding="utf-8")

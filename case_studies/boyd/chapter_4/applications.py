@@ -26,7 +26,7 @@ def largest_disc() -> Answer:
     # Two sets of multipliers, by hand: each leaves out one of the four tangent lines.
     first, second = np.array([0.0, 4, 5, 3]) / (12 * np.sqrt(5)), np.array([4.0, 0, 3, 5]) / (12 * np.sqrt(5))
     return Answer(
-        solution.value, solution.dual_value, solution.x, {"λ (one of many)": None},
+        solution.value, solution.dual_value, solution.x, {},
         checks=(
             Check("r", solution.x[2], 1 / np.sqrt(5)),
             Check("centre", solution.x[:2], [0.0, 0.0]),

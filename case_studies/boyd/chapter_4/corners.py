@@ -69,15 +69,14 @@ def no_bound() -> Answer:
     solution: Any = ck.solve(problem)
     dual = ck.lp(h, -G.T, [-1.0, -1], lb=0.0)
     other = ck.solve(dual)
-    ray = solution.certificate.direction / np.linalg.norm(solution.certificate.direction)
+    ray = solution.certificate.direction
     return Answer(
         solution.value, -other.value, None, {},
         checks=(
             Check("p*", solution.value, -np.inf),
             Check("d*", -other.value, -np.inf),
-            Check("the direction d, of norm 1: largest entry of Gd", (G @ ray).max(), 0.0, "by hand", 1e-9, "at most"),
-            Check("smallest entry of d", ray.min(), 0.0, "by hand", 1e-9, "at least"),
-            Check("slope of the objective along d", -ray.sum(), -1.0, "by hand", 1e-9, "at most"),
+            Check("the direction d never leaves the set: Gd ≤ 0, d ≥ 0", (G @ ray).max() <= 0 <= ray.min(), True, "by hand"),
+            Check("and the objective falls along it", -ray.sum() < 0, True, "by hand"),
         ),
         solved=((problem, solution), (dual, other)),
         notes=("Two certificates stand for the two halves of the claim: a feasible point with a direction that never "
@@ -103,7 +102,7 @@ def many_solutions() -> Answer:
         checks=(
             Check("p*", solution.value, 0.0),
             Check("x₁", solution.x[0], 0.0),
-            Check("x₂, anything from 1 on", solution.x[1], 1.0, "closed form", 1e-8, "at least"),
+            Check("x₂ is at least 1", solution.x[1] >= 1 - 1e-8, True),
             Check("λ", solution.lam, [0.0, 0.0]),
             Check("λ of x ≥ 0", solution.lam_lb, [1.0, 0.0]),
             Check("smallest x₂ among the solutions", end.value, 1.0),

@@ -76,7 +76,7 @@ def degenerate_prices() -> Answer:
     table = [8.222222, 8.706387, 7.98, 8.565, 8.815556, 8.318889, 8.222222, 8.706387, 7.751526]
     active = G[G @ solution.x > h - 1e-6]
     return Answer(
-        solution.value, solution.dual_value, solution.x, {"λ (one of many)": None},
+        solution.value, solution.dual_value, solution.x, {},
         checks=(
             Check("p*", solution.value, 74 / 9),
             Check("x", solution.x, [-7 / 3, 1 / 6]),
