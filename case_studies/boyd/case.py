@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import convexkit as ck
-
-KINDS = ("equal", "at most", "at least")
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,8 @@ class Answer:
     notes : what is to be seen
     """
 
-    value: float | None = None
-    dual_value: float | None = None
+    value: Any = None
+    dual_value: Any = None
     x: Any = None
     multipliers: dict[str, Any] = field(default_factory=dict)
     checks: tuple[Check, ...] = ()
@@ -66,9 +66,12 @@ class Answer:
     notes: tuple[str, ...] = ()
 
 
-@dataclass
+@dataclass(eq=False)
 class Case:
-    """A problem of the book. `oracle` returns further checks, by cvxpy; `picture` draws on matplotlib axes."""
+    """A problem of the book. `oracle` returns further checks, by cvxpy; `picture` draws on matplotlib axes.
+
+    id : 5.1 is an exercise, 5.2.4 a section, E5.2 an example, A5.4 an additional exercise
+    """
 
     id: str
     row: str
@@ -81,6 +84,11 @@ class Case:
     by_cvxpy: Callable[[], tuple[Check, ...]] | None = None
     draw: Callable[[Any], None] | None = None
     caption: str = ""
+
+    @cached_property
+    def answer(self) -> Answer:
+        """What the run finds; it is run once, as it finds the same each time."""
+        return self.run()
 
     def oracle(self, function: Callable[[], tuple[Check, ...]]) -> Callable[[], tuple[Check, ...]]:
         """Decorator: checks that need cvxpy."""
@@ -97,7 +105,7 @@ class Case:
 
 
 class Chapter:
-    """The cases of one chapter, in the order of the book."""
+    """The cases of one chapter, in the order in which its modules state them."""
 
     def __init__(self, number: int, title: str):
         self.number, self.title = number, title
@@ -117,3 +125,8 @@ class Chapter:
 def solved(problem: ck.QCQP, **options: Any) -> ck.Solution:
     """`ck.solve`, with an error in place of an answer that is not optimal."""
     return ck.solve(problem, **options).require_optimal()
+
+
+def load(name: str) -> Any:
+    """Arrays that ship with the cases, by name of the file."""
+    return np.load(Path(__file__).parent / "data" / name, allow_pickle=False)

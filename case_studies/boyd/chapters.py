@@ -1,9 +1,10 @@
-"""All chapters, in order."""
+"""All chapters, in order: each package chapter_N beside this file is one."""
+
+from importlib import import_module
+from pathlib import Path
 
 from .case import Chapter
-from .chapter_2 import chapter as chapter_2
-from .chapter_3 import chapter as chapter_3
-from .chapter_4 import chapter as chapter_4
-from .chapter_5 import chapter as chapter_5
 
-CHAPTERS: list[Chapter] = [chapter_2, chapter_3, chapter_4, chapter_5]
+CHAPTERS: list[Chapter] = [import_module(f".{folder.name}", __package__).chapter
+                           for folder in sorted(Path(__file__).parent.glob("chapter_*"))
+                           if (folder / "__init__.py").exists()]

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import inspect
 import textwrap
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from .case import Answer, Case, Check
+
+MOST = 12  # entries of a vector that are shown
 
 
 def shown(value: Any, digits: int = 6) -> str:
@@ -23,6 +26,9 @@ def shown(value: Any, digits: int = 6) -> str:
     places = max(digits - 1 - int(np.floor(np.log10(size))), 0)
     if array.ndim == 0:
         return _number(float(array), places)
+    if array.ndim == 1 and array.size > MOST:
+        return ("(" + ", ".join(_number(float(v), places) for v in array[:MOST - 2]) + ", …, "
+                + _number(float(array[-1]), places) + f"), {array.size} in all")
     if array.ndim == 1:
         return "(" + ", ".join(_number(float(v), places) for v in array) + ")"
     return "[" + ", ".join(shown(row, digits) for row in array) + "]"
@@ -40,10 +46,17 @@ def _number(value: float, places: int) -> str:
 
 
 def source(case: Case) -> str:
-    """The body of the run: what a user would type."""
-    lines = inspect.getsource(case.run).split("\n")
+    """The body of the run, what a user would type, up to where it puts the answer together."""
+    lines = textwrap.dedent(inspect.getsource(case.run)).split("\n")
     start = next(i for i, line in enumerate(lines) if line.startswith("def "))
-    return textwrap.dedent("\n".join(lines[start + 1:])).strip()
+    stop = next((i for i, line in enumerate(lines) if line.startswith("    return Answer(")), len(lines))
+    return textwrap.dedent("\n".join(lines[start + 1:stop])).strip()
+
+
+def theme(case: Case) -> str:
+    """What the module of a case is about: the first line of its docstring."""
+    module = inspect.getmodule(case.run)
+    return (inspect.getdoc(module) or "").split("\n")[0].rstrip(".")
 
 
 def words(check: Check) -> str:
@@ -65,14 +78,15 @@ def answer_lines(answer: Answer) -> list[str]:
     return lines
 
 
-def told(case: Case, answer: Answer) -> str:
-    """The whole case for the terminal."""
+def told(case: Case, checks: Iterable[Check]) -> str:
+    """The whole case for the terminal, with its checks."""
+    answer = case.answer
     parts = [f"{case.where}: {case.title}", "", textwrap.fill(case.statement, 100), "", "primal", indented(case.primal),
              "dual", indented(case.dual), "", *answer_lines(answer), ""]
-    for check in answer.checks:
+    for check in checks:
         verdict = "agrees" if check.passed else "DISAGREES"
-        parts.append(f"{verdict} to {max(check.error, 0.0):.1e}: {check.name} = {shown(check.ours)}, {check.source}: "
-                     f"{words(check)}")
+        digits = f" to {max(check.error, 0.0):.1e}" if check.kind == "equal" else ""
+        parts.append(f"{verdict}{digits}: {check.name} = {shown(check.ours)}; {check.source}: {words(check)}")
     parts += ["", *(textwrap.fill(note, 100) for note in answer.notes)]
     return "\n".join(parts).rstrip()
 

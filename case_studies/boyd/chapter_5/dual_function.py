@@ -33,7 +33,7 @@ def parabola() -> Answer:
         prices.append(moved.lam[0])
     curve = np.where(shifts <= 8, 11 + shifts - 6 * np.sqrt(1 + shifts), 1.0)
     too_low = ck.QCQP(f0, [ck.Quadratic([[2.0]], [-6.0], 8.0 + 1.5)])
-    nothing = ck.solve(too_low)
+    nothing: Any = ck.solve(too_low)
     return Answer(
         solution.value, solution.dual_value, solution.x, {"λ": solution.lam},
         checks=(
@@ -90,7 +90,7 @@ def least_norm() -> Answer:
     "5.5.3", "C5-42", "Section 5.5.3, Example 5.1", "An equality-constrained quadratic is one linear system",
     statement="With equalities only, the KKT conditions of a convex quadratic are linear.",
     primal="minimise ½xᵀPx + qᵀx   subject to  Ax = b",
-    dual="[P Aᵀ; A 0](x, ν) = (-q, b);   g(ν) = -½(q + Aᵀν)ᵀP⁻¹(q + Aᵀν) - bᵀν")
+    dual="[P Aᵀ; A 0]·(x, ν) = (-q, b);   g(ν) = -½(q + Aᵀν)ᵀP⁻¹(q + Aᵀν) - bᵀν")
 def kkt_system() -> Answer:
     P, q = np.array([[2.0, 0, 1], [0, 3, 0], [1, 0, 4]]), np.array([1.0, -2, 0])
     A, b = np.ones((1, 3)), np.array([2.0])
@@ -114,7 +114,7 @@ def kkt_system() -> Answer:
     "5.27", "C5-24", "Exercise 5.27", "Least squares with an equality",
     statement="Fit with one linear condition on the coefficients; the multiplier comes from the same linear system.",
     primal="minimise ‖Ax - b‖²   subject to  Gx = h",
-    dual="[2AᵀA Gᵀ; G 0](x, ν) = (2Aᵀb, h)")
+    dual="[2AᵀA Gᵀ; G 0]·(x, ν) = (2Aᵀb, h)")
 def constrained_fit() -> Answer:
     A, b = np.array([[1.0, 2], [3, 1], [1, 1]]), np.array([1.0, 2, 3])
     G, h = np.array([[1.0, -1.0]]), np.array([0.5])

@@ -5,14 +5,15 @@ from __future__ import annotations
 from itertools import product
 from typing import Any
 
+import autograd.numpy as anp
 import numpy as np
 from scipy.optimize import brentq
 
 import convexkit as ck
 
-from ..case import Answer, Check, solved
+from ..case import Answer, Check, load, solved
+from ..oracle import best_effort
 from .chapter import chapter
-from .linear import load
 
 
 @chapter.case(
@@ -52,9 +53,9 @@ def _() -> tuple[Check, ...]:
     lam, t = cp.Variable(nonneg=True), cp.Variable()
     schur = cp.bmat([[A + lam * np.eye(3), b[:, None]], [b[None], cp.reshape(-lam - t, (1, 1), order="C")]])
     value = cp.Problem(cp.Maximize(t), [schur >> 0]).solve(solver="CLARABEL", tol_gap_abs=1e-10, tol_gap_rel=1e-10)
-    ours = indefinite_over_a_ball.run()
+    ours = indefinite_over_a_ball.answer
     return (Check("the dual as a semidefinite program", ours.dual_value, value, "cvxpy"),
-            Check("λ", ours.multipliers["λ"], float(lam.value), "cvxpy", 1e-4))
+            Check("λ", ours.multipliers["λ"], lam.value, "cvxpy", 1e-4))
 
 
 @indefinite_over_a_ball.picture("The dual function on its domain λ > -λ_min(A) ≈ 3.4; its maximum is p*.")
@@ -64,8 +65,9 @@ def _(axes: Any) -> None:
     lam = np.linspace(low + 0.12, 9, 300)
     axes.plot(lam, [-b @ np.linalg.solve(A + t * np.eye(3), b) - t for t in lam])
     axes.axvline(low, color="0.6", linestyle=":")
-    axes.plot([4.7127239], [-6.6007681], "ko", markersize=4)
-    axes.annotate("p* = d*", (4.7127239, -6.6007681), (5.0, -6.35))
+    best = (float(indefinite_over_a_ball.answer.multipliers["λ"]), indefinite_over_a_ball.answer.value)
+    axes.plot(*best, "ko", markersize=4)
+    axes.annotate("p* = d*", best, xytext=(0, -14), textcoords="offset points", ha="center")
     axes.set(xlabel="λ", ylabel="g(λ)")
 
 
@@ -90,7 +92,7 @@ def on_a_sphere() -> Answer:
     return Answer(
         step.value, ck.Lagrangian(problem).dual_function([step.lam / 2]), step.p, {"ν": nu, "f": values},
         checks=(
-            Check("ν of the four stationary points", nu, [-3.14929, 0.223509, 1.891899, 4.035226], "other solver", 1e-6),
+            Check("ν of the four stationary points", nu, [-3.14929, 0.223509, 1.891899, 4.035226], "other solver"),
             Check("their values", values, [4.647283, -1.130403, -1.592192, -5.365493], "other solver", 1e-6),
             Check("the largest ν is the multiplier of the global minimum", step.lam / 2, nu[-1], "secular equation"),
             Check("p*", step.value, values[-1], "enumeration of all stationary points"),
@@ -104,7 +106,7 @@ def _(axes: Any) -> None:
     size = 1 / (nu - 3) ** 2 + 1 / (nu + 1) ** 2 + 1 / (nu + 2) ** 2
     axes.semilogy(nu, np.where(size < 300, size, np.nan))
     axes.axhline(1, color="0.5", linestyle="--")
-    axes.plot([-3.14929, 0.223509, 1.891899, 4.035226], np.ones(4), "ko", markersize=4)
+    axes.plot(on_a_sphere.answer.multipliers["ν"], np.ones(4), "ko", markersize=4)
     axes.set(xlabel="ν", ylabel="‖x(ν)‖²", ylim=(0.05, 100))
 
 
@@ -155,8 +157,9 @@ def _(axes: Any) -> None:
     angle = np.linspace(0, 2 * np.pi, 200)
     for (u, v), radius in zip(y, d, strict=True):
         axes.plot(u + radius * np.cos(angle), v + radius * np.sin(angle), color="tab:blue", linewidth=0.6)
-    axes.plot(*y.T, "s", color="tab:blue")
-    axes.plot(1.32689, 0.644579, "ko")
+    axes.plot(*y.T, "s", color="tab:blue", label="stations, ranges")
+    axes.plot(*source.answer.x, "ko", label="source")
+    axes.legend(loc="upper left", framealpha=0.9)
     axes.set(aspect="equal", xlim=(0, 3.2), ylim=(0, 3), xlabel="x₁", ylabel="x₂")
 
 
@@ -166,45 +169,81 @@ def _(axes: Any) -> None:
     primal="minimise xᵀWx   subject to  xᵢ² = 1",
     dual="maximise -1ᵀν   subject to  W + diag(ν) ⪰ 0")
 def partitioning() -> Answer:
+    rng = np.random.default_rng(539)
+    W = rng.standard_normal((10, 10))
+    W = (W + W.T) / 2
+
+    def log_det(X: Any) -> Any:
+        """The sum of the logarithms of the pivots: not a number unless X is positive definite."""
+        pivots = [X[0, 0]] + [X[k, k] - X[k, :k] @ anp.linalg.solve(X[:k, :k], X[:k, k]) for k in range(1, len(X))]
+        return sum(anp.log(p) for p in pivots)
+
+    # minimise 1ᵀν - μ log det(W + diag(ν)) for smaller and smaller μ. At the minimum X = μ(W + diag(ν))⁻¹ has a
+    # diagonal of ones, and tr(WX) exceeds the bound -1ᵀν by 10μ only.
+    nu = np.full(10, 1 - np.linalg.eigvalsh(W)[0])
+    for mu in (1.0, 1e-2, 1e-4, 1e-6, 1e-7):
+        nu = ck.minimize(lambda v: v.sum() / mu - log_det(W + anp.diag(v)), nu).require_optimal().x  # noqa: B023
+    X = mu * np.linalg.inv(W + np.diag(nu))
+    signs = np.array(list(product((-1.0, 1.0), repeat=10)))
+    exact = np.einsum("ij,jk,ik->i", signs, W, signs).min()
+    rows = [ck.Quadratic(2 * np.outer(e, e), None, -1.0) for e in np.eye(10)]  # xᵢ² - 1
+    by_lagrangian = ck.Lagrangian(ck.QCQP(ck.Quadratic(2 * W, np.zeros(10)), rows)).dual_function(nu)
+    return Answer(
+        exact, -nu.sum(), None, {"ν": nu},
+        checks=(
+            Check("dual bound", -nu.sum(), -29.251701, "other solver", 1e-6),
+            Check("SDP relaxation, tr WX", (W * X).sum(), -nu.sum(), "strong duality of the two SDPs"),
+            Check("diagonal of X", np.diag(X), np.ones(10), "feasibility"),
+            Check("smallest eigenvalue of W + diag(ν)", np.linalg.eigvalsh(W + np.diag(nu))[0], 0.0, "feasibility", 0.0,
+                  "at least"),
+            Check("smallest value of all 1024 partitions", exact, -26.413418, "enumeration elsewhere", 1e-7),
+            Check("the bound", -nu.sum(), exact, "weak duality", 1e-9, "at most"),
+            Check("g(ν) by the Lagrangian", by_lagrangian, -nu.sum()),
+            Check("the eigenvalue bound nλ_min(W)", 10 * np.linalg.eigvalsh(W)[0], -34.265814, "other solver", 1e-7),
+        ),
+        notes=("The gap is 2.84: strong duality fails with ten constraints that are not convex.",))
+
+
+@partitioning.oracle
+def _() -> tuple[Check, ...]:
     import cvxpy as cp
 
     rng = np.random.default_rng(539)
     W = rng.standard_normal((10, 10))
     W = (W + W.T) / 2
-    nu = cp.Variable(10)
+    nu, X = cp.Variable(10), cp.Variable((10, 10), PSD=True)
     dual = cp.Problem(cp.Maximize(-cp.sum(nu)), [W + cp.diag(nu) >> 0])
-    dual.solve(solver="CLARABEL")
-    X = cp.Variable((10, 10), PSD=True)
     shor = cp.Problem(cp.Minimize(cp.trace(W @ X)), [cp.diag(X) == 1])
-    shor.solve(solver="CLARABEL")
+    best_effort(dual)
+    best_effort(shor)
+    ours = partitioning.answer
+    return (Check("the dual as a semidefinite program", ours.dual_value, dual.value, "cvxpy"),
+            Check("the relaxation as a semidefinite program", ours.dual_value, shor.value, "cvxpy"),
+            Check("ν", ours.multipliers["ν"], nu.value, "cvxpy", 1e-5))
+
+
+@partitioning.picture("All 1024 values of xᵀWx, sorted, above the dual bound (solid) and the eigenvalue bound "
+                      "(dotted).")
+def _(axes: Any) -> None:
+    rng = np.random.default_rng(539)
+    W = rng.standard_normal((10, 10))
+    W = (W + W.T) / 2
     signs = np.array(list(product((-1.0, 1.0), repeat=10)))
-    exact = np.einsum("ij,jk,ik->i", signs, W, signs).min()
-    # A bound that rounding cannot spoil: ν shifted until W + diag(ν) has no negative eigenvalue.
-    safe = nu.value - min(np.linalg.eigvalsh(W + np.diag(nu.value))[0], 0.0) + 1e-9
-    balls = ck.QCQP(ck.Quadratic(2 * W, np.zeros(10)),
-                    [ck.Quadratic(2 * np.diag(np.eye(10)[i]), None, -1.0) for i in range(10)])
-    inside = ck.Lagrangian(balls).dual_function(safe) if (safe >= 0).all() else -safe.sum()
-    return Answer(
-        exact, -safe.sum(), None, {},
-        checks=(
-            Check("dual bound", dual.value, -29.251701, "other solver", 1e-6),
-            Check("SDP relaxation", shor.value, dual.value, "strong duality of the two SDPs"),
-            Check("smallest value of all 1024 partitions", exact, -26.413418, "enumeration elsewhere", 1e-7),
-            Check("the bound", -safe.sum(), exact, "weak duality", 1e-9, "at most"),
-            Check("g(ν) by the Lagrangian", inside, -safe.sum(), "closed form"),
-            Check("the eigenvalue bound nλ_min(W)", 10 * np.linalg.eigvalsh(W)[0], -34.265814, "other solver", 1e-7),
-        ),
-        notes=("The gap is 2.84: strong duality fails with ten constraints that are not convex. The semidefinite "
-               "programs are solved by cvxpy.",))
+    axes.plot(np.sort(np.einsum("ij,jk,ik->i", signs, W, signs)), ".", markersize=3, label="xᵀWx")
+    axes.axhline(partitioning.answer.dual_value, color="tab:orange", label="dual bound")
+    axes.axhline(10 * np.linalg.eigvalsh(W)[0], color="0.5", linestyle=":", label="nλ_min(W)")
+    axes.set(xlabel="partitions in order of their value", ylabel="value")
+    axes.legend(frameon=False)
 
 
 @chapter.case(
     "A5.24", "C5-37", "Additional exercise 5.24", "A bound for switched control",
-    statement="At each of 15 steps one of six matrices moves the state. Relaxing the dynamics with multipliers νₜ leaves "
-              "one small minimum for each step and each matrix: the dual is a convex QCQP, its value a bound on all 6¹⁵ "
-              "choices.",
+    statement="At each of 15 steps one of six matrices moves the state. Relaxing the dynamics with multipliers νₜ "
+              "leaves one small minimum for each step and each matrix: the dual is a convex QCQP, its value a bound on "
+              "all 6¹⁵ choices.",
     primal="minimise ½ Σ xₜᵀQxₜ   subject to  xₜ = A_{uₜ}xₜ₋₁,  uₜ ∈ {1, …, 6},  t = 1, …, 15",
-    dual="minimise Σ sₜ + r   subject to  ½‖νₜ - Aₖᵀνₜ₊₁‖² ≤ sₜ in the norm of Q⁻¹,  (Aₖx₀)ᵀν₁ ≤ r,  for all k;  ν₁₆ = 0")
+    dual="minimise Σ sₜ + r   subject to  ½‖νₜ - Aₖᵀνₜ₊₁‖² ≤ sₜ in the norm of Q⁻¹,  (Aₖx₀)ᵀν₁ ≤ r,  for all k;  ν₁₆ = "
+         "0")
 def switched_control() -> Answer:
     data = load("sw_lin_ctrl.npz")
     A, Q, x0, T = data["A"], data["Q"], data["x0"], int(data["T"])

@@ -26,7 +26,7 @@ def sum_of_norms() -> Answer:
     f0 = ck.Quadratic(np.diag([1.0, 1, 0, 0, 0]), np.r_[-x0, 1, 1, 1], 0.5 * x0 @ x0)
     cones = [ck.SecondOrderCone(np.c_[A[i], np.zeros((2, 3))], b[i], np.eye(5)[2 + i]) for i in range(3)]
     problem = ck.QCQP(f0, cones=cones)
-    solution = solved(problem)
+    solution = solved(problem, tol=1e-10)
     z = [-multiplier[1:] for multiplier in solution.lam_cones]
     # The dual as a problem of its own, in z = (z₁, z₂, z₃): each ball is one quadratic row.
     stacked = np.concatenate([Ai.T for Ai in A], axis=1)
@@ -49,8 +49,8 @@ def sum_of_norms() -> Answer:
 
 @chapter.case(
     "5.19", "C5-19", "Exercise 5.19", "A cap on the largest holdings",
-    statement="A portfolio in which the two largest of ten holdings make up at most 40 %. The sum of the r largest is a "
-              "maximum over many subsets, but by LP duality it takes n + 1 variables only.",
+    statement="A portfolio in which the two largest of ten holdings make up at most 40 %. The sum of the r largest is "
+              "a maximum over many subsets, but by LP duality it takes n + 1 variables only.",
     primal="minimise xᵀΣx   subject to  p̄ᵀx ≥ 0.2,  1ᵀx = 1,  x ≥ 0,  rt + 1ᵀu ≤ 0.4,  t + uᵢ ≥ xᵢ,  u ≥ 0",
     dual="the multiplier of the cap is what a relaxation of it is worth")
 def largest_holdings() -> Answer:
@@ -151,7 +151,7 @@ def three_discs() -> Answer:
                      "average of the centres with the multipliers as weights.")
 def _(axes: Any) -> None:
     b, r = np.array([[0.0, 0], [3, 0], [1, 2.5]]), np.array([1.0, 1.5, 1])
-    x, t, angle = np.array([1.29167, 0.933333]), 1.5395139, np.linspace(0, 2 * np.pi, 200)
+    x, t, angle = three_discs.answer.x, three_discs.answer.value, np.linspace(0, 2 * np.pi, 200)
     for i, color in enumerate(("tab:blue", "tab:orange", "tab:green")):
         for radius, style in ((r[i], "-"), (np.sqrt(r[i] ** 2 + t), "--")):
             axes.plot(b[i, 0] + radius * np.cos(angle), b[i, 1] + radius * np.sin(angle), style, color=color)
@@ -161,8 +161,9 @@ def _(axes: Any) -> None:
 
 
 @chapter.case(
-    "5.9", "C5-46", "Examples 5.6 to 5.9", "Norm approximation and its duals",
-    statement="Fit four points by a line in the ℓ₁, ℓ₂ and ℓ∞ norms. Each has a dual over the unit ball of the dual norm.",
+    "E5.6", "C5-46", "Examples 5.6 to 5.9", "Norm approximation and its duals",
+    statement="Fit four points by a line in the ℓ₁, ℓ₂ and ℓ∞ norms. Each has a dual over the unit ball of the dual "
+              "norm.",
     primal="minimise ‖Ax - b‖ₚ   for p = 1, 2, ∞",
     dual="maximise bᵀν   subject to  Aᵀν = 0,  ‖ν‖ ≤ 1 in the dual norm (∞, 2, 1)")
 def norm_approximation() -> Answer:
@@ -185,18 +186,23 @@ def norm_approximation() -> Answer:
             Check("p* for 1, 2, ∞", values[::2], [4.0, np.linalg.norm(A @ fit - b), 7 / 6], "closed form, by hand"),
             Check("d*, each solved on its own", [-v for v in values[1::2]], values[::2], "strong duality"),
         ),
-        solved=tuple(pairs))
+        solved=tuple(pairs),
+        notes=("The ℓ₁ fit is not unique here; its value is.",))
 
 
-@norm_approximation.picture("Three lines through four points: the ℓ₁ fit ignores the outlier, the ℓ∞ fit gives in to "
-                            "it.")
+@norm_approximation.picture("Lines through four points. The ℓ₁ fit is not unique: every line of the band that is a "
+                            "mixture of the four through two points each (dotted) is optimal.")
 def _(axes: Any) -> None:
     A, b = np.array([[1.0, 0], [1, 1], [1, 2], [1, 3]]), np.array([1.0, 0, 2, 5])
-    one = solved(ck.lp(np.r_[0, 0, np.ones(4)], np.block([[A, -np.eye(4)], [-A, -np.eye(4)]]), np.r_[b, -b])).x[:2]
     top = solved(ck.lp([0.0, 0, 1], np.c_[np.r_[A, -A], -np.ones(8)], np.r_[b, -b])).x[:2]
-    t = np.array([-0.2, 3.2])
-    for fit, words in ((one, "ℓ₁"), (np.linalg.lstsq(A, b, rcond=None)[0], "ℓ₂"), (top, "ℓ∞")):
-        axes.plot(t, fit[0] + fit[1] * t, label=words)
+    through = [np.linalg.solve(A[[i, j]], b[[i, j]]) for i in range(4) for j in range(i)]
+    best = np.array([fit for fit in through if abs(A @ fit - b).sum() < 4 + 1e-9])
+    t = np.linspace(-0.2, 3.2, 100)
+    lines = best[:, :1] + best[:, 1:] * t
+    axes.fill_between(t, lines.min(axis=0), lines.max(axis=0), color="tab:blue", alpha=0.25, label="ℓ₁")
+    axes.plot(t, lines.T, ":", color="tab:blue")
+    for fit, words, color in ((np.linalg.lstsq(A, b, rcond=None)[0], "ℓ₂", "tab:orange"), (top, "ℓ∞", "tab:green")):
+        axes.plot(t, fit[0] + fit[1] * t, label=words, color=color)
     axes.plot(A[:, 1], b, "ko")
     axes.legend(frameon=False)
     axes.set(xlabel="t", ylabel="b")

@@ -46,7 +46,14 @@ def moving_data() -> Answer:
 @moving_data.picture("p*(ε), convex and piecewise linear, with the tangent that the dual solution at ε = 0 gives.")
 def _(axes: Any) -> None:
     shifts = np.array([-1, -0.5, -0.2, -0.1, 0, 0.1, 0.3, 0.5, 0.75, 1.0])
-    axes.plot(shifts, [8.75, 3.625, 2.6, 3.3, 4, 4.7, 6.1, 7.5, 9.95492, 12.4098], "o-", markersize=3, label="p*(ε)")
+    values = moving_data.answer.checks[0].ours
+    A = np.array([[-2.0, 7, 1], [-5, -1, 3], [-7, 3, -5], [-1, 4, -4], [1, 5, 5], [2, -5, -1]])
+    b, d = np.array([-4.0, 3, 9, 0, -11, 5]), np.array([-10.0, -13, -27, -10, -7, 14])
+    G = np.block([[A, -np.eye(6)], [-A, -np.eye(6)]])
+    fine = np.linspace(-1, 1, 81)
+    fits = [solved(ck.lp(np.r_[np.zeros(3), np.ones(6)], G, np.r_[-b - t * d, b + t * d])).value for t in fine]
+    axes.plot(fine, fits, label="p*(ε)")
+    axes.plot(shifts, values, "o", color="tab:blue", markersize=4)
     axes.plot([-0.6, 1], [4 - 4.2, 11], "--", label="p*(0) + ε dᵀz")
     axes.set(xlabel="ε", ylabel="optimal value", ylim=(0, 13))
     axes.legend(frameon=False)
@@ -69,7 +76,7 @@ def degenerate_prices() -> Answer:
     table = [8.222222, 8.706387, 7.98, 8.565, 8.815556, 8.318889, 8.222222, 8.706387, 7.751526]
     active = G[G @ solution.x > h - 1e-6]
     return Answer(
-        solution.value, solution.dual_value, solution.x, {"λ (one of many)": None},
+        solution.value, solution.dual_value, solution.x, {},
         checks=(
             Check("p*", solution.value, 74 / 9),
             Check("x", solution.x, [-7 / 3, 1 / 6]),
@@ -87,11 +94,12 @@ def degenerate_prices() -> Answer:
 @degenerate_prices.picture("The feasible set, a sliver between three lines through one corner, and level curves of the "
                            "objective.")
 def _(axes: Any) -> None:
-    from ..pages import contours, region
+    from ..pages import contours
 
-    G, h = np.array([[1.0, 2], [1, -4], [5, 76]]), np.array([-2.0, -3, 1])
-    region(axes, lambda x: float((G @ x - h).max()), (-4, -1.5), (-1, 1))
-    contours(axes, lambda x: float(x[0] ** 2 + 2 * x[1] ** 2 - x[0] * x[1] - x[0]), (-4, -1.5), (-1, 1),
-             levels=[4, 6, 74 / 9, 11, 14])
+    axes.fill([-7 / 3, -4, -4], [1 / 6, 21 / 76, -0.25], alpha=0.25, color="tab:blue")
+    for ends in ((1.0, -0.25), (-0.25, 0.375), (21 / 76, 8.5 / 76)):  # x₂ of each line at x₁ = -4 and -1.5
+        axes.plot([-4, -1.5], ends, color="tab:blue", linewidth=1)
+    contours(axes, lambda x: float(x[0] ** 2 + 2 * x[1] ** 2 - x[0] * x[1] - x[0]), (-4, -1.5), (-0.6, 0.8),
+             levels=[4, 6, 74 / 9, 11, 14], labels=True)
     axes.plot(-7 / 3, 1 / 6, "ko")
-    axes.set(xlabel="x₁", ylabel="x₂")
+    axes.set(xlabel="x₁", ylabel="x₂", xlim=(-4, -1.5), ylim=(-0.6, 0.8))

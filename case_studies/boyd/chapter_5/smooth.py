@@ -10,9 +10,8 @@ import numpy as np
 import convexkit as ck
 
 from ..case import Answer, Check
+from ..oracle import OPTIONS
 from .chapter import chapter
-
-OPTIONS = {"tol_gap_abs": 1e-10, "tol_gap_rel": 1e-10, "tol_feas": 1e-10}
 
 
 @chapter.case(
@@ -44,14 +43,14 @@ def _() -> tuple[Check, ...]:
     x, a = cp.Variable(6), np.arange(1.0, 7)
     rows = [a @ x <= 3, cp.sum(x) == 1]
     value = cp.Problem(cp.Minimize(-cp.sum(cp.entr(x))), rows).solve(solver="CLARABEL", **OPTIONS)
-    ours = die.run()
+    ours = die.answer
     return (Check("p*", ours.value, value, "cvxpy"),
             Check("λ", ours.multipliers["λ"][0], float(rows[0].dual_value), "cvxpy", 1e-5))
 
 
 @die.picture("The probabilities of the six faces fall off geometrically; the ratio is exp(-λ).")
 def _(axes: Any) -> None:
-    axes.bar(range(1, 7), die.run().x, color="tab:blue", alpha=0.7)
+    axes.bar(range(1, 7), die.answer.x, color="tab:blue", alpha=0.7)
     axes.axhline(1 / 6, color="0.5", linestyle=":", label="fair")
     axes.set(xlabel="face", ylabel="probability")
     axes.legend(frameon=False)
@@ -82,7 +81,7 @@ def _() -> tuple[Check, ...]:
 
     A, x = np.array([[1.0, 0], [-1, 0], [0, 1], [0, -1], [1, 1]]), cp.Variable(2)
     value = cp.Problem(cp.Minimize(-cp.sum(cp.log(np.ones(5) - A @ x)))).solve(solver="CLARABEL", **OPTIONS)
-    return (Check("p*", centre.run().value, value, "cvxpy"),)
+    return (Check("p*", centre.answer.value, value, "cvxpy"),)
 
 
 @centre.picture("The polyhedron, level curves of the barrier, and its minimum, the analytic centre.")
@@ -94,13 +93,15 @@ def _(axes: Any) -> None:
         return float(-np.log(slacks).sum()) if (slacks > 1e-9).all() else np.nan
 
     axes.plot([-1, 1, 1, 0, -1, -1], [-1, -1, 0, 1, 1, -1], color="tab:blue")
-    contours(axes, barrier, (-1, 1), (-1, 1), levels=[-0.2, 0.2, 0.8, 1.6, 3])
-    axes.plot(*centre.run().x, "ko")
-    axes.set(aspect="equal", xlabel="x₁", ylabel="x₂")
+    contours(axes, barrier, (-1, 1), (-1, 1), levels=[-0.2, 0.2, 0.8, 1.6], labels=True)
+    axes.plot(*centre.answer.x, "ko")
+    ticks = [-1, -0.5, 0, 0.5, 1]
+    axes.set(aspect="equal", xlim=(-1.05, 1.05), ylim=(-1.05, 1.05), xticks=ticks, yticks=ticks)
+    axes.set(xlabel="x₁", ylabel="x₂")
 
 
 @chapter.case(
-    "5.2", "C5-41", "Example 5.2", "Water-filling",
+    "E5.2", "C5-41", "Example 5.2", "Water-filling",
     statement="One unit of power over five channels. The KKT conditions say: fill up to one level.",
     primal="minimise -Σ log(aᵢ + xᵢ)   subject to  1ᵀx = 1,  x ≥ 0",
     dual="xᵢ = (1/ν - aᵢ)₊ with the level 1/ν such that Σ xᵢ = 1")
@@ -126,17 +127,17 @@ def _() -> tuple[Check, ...]:
     a, x = np.array([0.1, 0.5, 0.9, 1.4, 0.3]), cp.Variable(5)
     rows = [cp.sum(x) == 1, x >= 0]
     value = cp.Problem(cp.Minimize(-cp.sum(cp.log(a + x))), rows).solve(solver="CLARABEL", **OPTIONS)
-    return (Check("p*", water.run().value, value, "cvxpy"),
-            Check("ν", water.run().multipliers["ν"][0], float(rows[0].dual_value), "cvxpy", 1e-5))
+    return (Check("p*", water.answer.value, value, "cvxpy"),
+            Check("ν", water.answer.multipliers["ν"][0], float(rows[0].dual_value), "cvxpy", 1e-5))
 
 
 @water.picture("Ground levels aᵢ (grey), power xᵢ (blue), and the common water level 1/ν.")
 def _(axes: Any) -> None:
-    a, x = np.array([0.1, 0.5, 0.9, 1.4, 0.3]), water.run().x
+    a, x = np.array([0.1, 0.5, 0.9, 1.4, 0.3]), water.answer.x
     axes.bar(range(1, 6), a, color="0.75")
     axes.bar(range(1, 6), x, bottom=a, color="tab:blue", alpha=0.7)
-    axes.axhline(0.6333333, color="tab:blue", linestyle="--")
-    axes.set(xlabel="channel", ylabel="level")
+    axes.axhline(1 / water.answer.multipliers["ν"][0], color="tab:blue", linestyle="--")
+    axes.set(xlabel="channel", ylabel="level", ylim=(0, 1.5))
 
 
 @chapter.case(
@@ -168,4 +169,4 @@ def _() -> tuple[Check, ...]:
     a, x = np.array([5.0, 3, 2, 1]), cp.Variable(4)
     value = cp.Problem(cp.Minimize(-cp.log(a @ x) - cp.log((1 / a) @ x)), [cp.sum(x) == 1, x >= 0]).solve(
         solver="CLARABEL", **OPTIONS)
-    return (Check("p*", kantorovich.run().value, value, "cvxpy"),)
+    return (Check("p*", kantorovich.answer.value, value, "cvxpy"),)
