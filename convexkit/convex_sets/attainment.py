@@ -13,19 +13,21 @@ from ..solver import solve
 
 # A direction in which no cone opens by more than this, with entries up to 1, is no direction of escape.
 OPENING = 1e-6
-# Weights of ‖x‖², relative, with which points are held back. From the first to the last a minimiser that exists
-# stays where it is; one that does not moves out by a power of the ratio, 10⁶: by 32 in the example of a hyperbola.
-WEIGHTS = (1e-3, 1e-6, 1e-9)
-GROWTH, STILL = 3.0, 1.01
+# Weights of ‖x‖², relative to the objective, with which points are held back; well above what the solver leaves of the
+# objective, or its error would move them. A minimiser that exists stays where it is, one that does not moves out by a
+# power of the weight: by 100^¼ = 3.2 from one to the next in the example of a hyperbola.
+WEIGHTS = (1e-2, 1e-4, 1e-6)
+GROWTH, STILL = 1.5, 1.05
 
 
 @dataclass(frozen=True)
 class Escape:
-    """Whether near-minimisers run away: True, False, or None where that could not be told."""
+    """Whether near-minimisers run away: True, False, or None where that could not be told; how far they were seen."""
 
     escapes: bool | None
     message: str
     direction: np.ndarray
+    reach: float = 0.0
 
 
 def escape(problem: QCQP, solution: Solution) -> Escape | None:
@@ -46,18 +48,18 @@ def escape(problem: QCQP, solution: Solution) -> Escape | None:
     for weight in WEIGHTS:
         f = problem.objective
         held = Quadratic(f.hessian() + weight * scale * np.eye(f.n), f.q, f.r)
-        found = solve(_like(problem, held), tol=1e-10)
-        if found.certificate is not None or found.residuals is None or found.residuals.max() > 1e-5:
+        found = solve(_like(problem, held), tol=1e-12)
+        if found.certificate is not None or found.residuals is None or found.residuals.max() > 1e-9:
             return Escape(None, "whether it is attained could not be told: " + found.message, d)
         sizes.append(float(np.linalg.norm(found.x)))
         last = found.x
     if sizes[2] > GROWTH * sizes[1] and sizes[1] > GROWTH * sizes[0]:
         return Escape(True, "points that come nearer and nearer to it run away, to ‖x‖ = "
                             + ", ".join(f"{size:.3g}" for size in sizes) + " for the same falling weight on ‖x‖².",
-                      last / np.linalg.norm(last))
+                      last / np.linalg.norm(last), sizes[2])
     if sizes[2] <= STILL * sizes[1]:
-        return Escape(False, "points held back by less and less stay where they are.", d)
-    return Escape(None, "whether it is attained could not be told.", d)
+        return Escape(False, "points held back by less and less stay where they are.", d, sizes[2])
+    return Escape(None, "whether it is attained could not be told.", d, sizes[2])
 
 
 def _opening(problem: QCQP) -> np.ndarray | None:

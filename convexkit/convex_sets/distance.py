@@ -21,6 +21,8 @@ from .sets import ConvexSet, as_set
 # A distance below this share of the points' size is the square root of what a solver leaves of ½d²: there the sets are
 # asked for a point that they share.
 NEAR = 1e-4
+# A common point this many times farther out than points held back by the smallest weight is one of those that run away.
+BEYOND = 10.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,12 +117,13 @@ def nearest_points(C: Any, D: Any, *, tol: float = 1e-8) -> NearestPoints:
         return NearestPoints(solution.status, solution.message, nothing, nothing, np.nan, None, None, problem, solution)
     x, y = C.point(solution.x[:k]), D.point(solution.x[k:])
     distance = float(np.linalg.norm(x - y))
-    if distance <= NEAR * max(float(abs(x).max()), float(abs(y).max()), float(abs(off).max())):
-        shared = _shared(constraints, F, off, solution.x, tol)
-        if shared is not None:
+    run = escape(problem, solution) if problem.cones else None
+    if distance <= NEAR * max(1.0, *(float(abs(v).max()) for v in (x, y, off))):
+        shared = _shared(constraints, F, off, tol)
+        # The shortest common point, if there is one, is longer than any that was held back, but not by much.
+        if shared is not None and (run is None or float(np.linalg.norm(shared)) <= BEYOND * run.reach):
             x = C.point(shared[:k])
             return NearestPoints(Status.OPTIMAL, "the sets meet.", x, x, 0.0, True, None, problem, solution)
-    run = escape(problem, solution) if problem.cones else None
     if run is not None and run.escapes:
         along = run.direction[:k] if C.matrix is None else C.matrix @ run.direction[:k]
         return NearestPoints(Status.OPTIMAL_INACCURATE, f"the distance is not attained: {run.message}", nothing, nothing,
@@ -129,14 +132,13 @@ def nearest_points(C: Any, D: Any, *, tol: float = 1e-8) -> NearestPoints:
     return NearestPoints(solution.status, solution.message, x, y, distance, attained, None, problem, solution)
 
 
-def _shared(constraints: QCQP, F: np.ndarray, off: np.ndarray, z: np.ndarray, tol: float) -> np.ndarray | None:
-    """A point (z₁, z₂) with both images equal, the one nearest to z; None if none was found."""
-    joined = QCQP(Quadratic.from_factor(np.zeros((0, z.size)), 1.0, -z), constraints.inequalities, G=constraints.G,
+def _shared(constraints: QCQP, F: np.ndarray, off: np.ndarray, tol: float) -> np.ndarray | None:
+    """The shortest (z₁, z₂) with x = y; None if none was found."""
+    joined = QCQP(Quadratic.from_factor(np.zeros((0, constraints.n)), 1.0), constraints.inequalities, G=constraints.G,
                   h=constraints.h, A=np.vstack([dense(constraints.A), F]), b=np.append(constraints.b, -off),
                   lb=constraints.lb, ub=constraints.ub, cones=constraints.cones)
     found = tightly(joined, tol)
-    near = found.residuals is not None and found.residuals.primal <= tol and abs(found.x).max() <= 10 * abs(z).max() + 1
-    return found.x if near else None
+    return found.x if found.residuals is not None and found.residuals.primal <= tol else None
 
 
 def together(C: ConvexSet, D: ConvexSet) -> tuple[QCQP, np.ndarray, np.ndarray]:

@@ -60,7 +60,8 @@ class Hyperplane:
     x : (n,) array; of the supporting hyperplane the point of contact, else the point of the first set that is nearest
         to the second, or a common point; NaN where there is none
     status : HyperplaneStatus. `strict`: a slab of positive width separates the sets. `not_strict`: the sets lie on
-        either side, but no slab was found. `overlapping`: interiors meet at x, no hyperplane separates.
+        either side, but no slab was found. `overlapping`: relative interiors meet at x, so that no hyperplane has
+        them on two sides.
         `supporting`; or `interior` and `outside`, for a point that is not on the boundary. `empty`: a set is empty
     success : bool, there is a hyperplane
     message : str
@@ -169,7 +170,8 @@ def _touching(C: ConvexSet, D: ConvexSet, near: NearestPoints, size: float) -> H
         return Hyperplane(HyperplaneStatus.UNKNOWN, f"no hyperplane was found: {found.message}", nothing, np.nan,
                           np.nan, False, near.x, nit)
     if found.x[-1] < -DEPTH:
-        return Hyperplane(HyperplaneStatus.OVERLAPPING, "no hyperplane separates the sets: their interiors meet, at x.",
+        return Hyperplane(HyperplaneStatus.OVERLAPPING, "their relative interiors meet, at x: no hyperplane has them on two "
+                          "sides.",
                           nothing, np.nan, np.nan, False, C.point(found.x[:k]), nit)
     link = found.nu[-C.n:]
     best = _best(C, D, _normals(C, D, found, -link), 0.0)
@@ -179,7 +181,7 @@ def _touching(C: ConvexSet, D: ConvexSet, near: NearestPoints, size: float) -> H
     margin, a, b, proved = best
     met = "they share x" if near.distance == 0 else "they come as near as one likes without meeting"
     return Hyperplane(HyperplaneStatus.NOT_STRICT, f"the sets lie on either side, with no slab between: {met}.", a, b,
-                      0.0 if abs(margin) <= 1e-4 * size else margin, proved, near.x, nit)
+                      min(margin, 0.0) if margin < -CONTACT * size else 0.0, proved, near.x, nit)
 
 
 def _best(C: ConvexSet, D: ConvexSet, normals: Iterator[np.ndarray], target: float
@@ -229,9 +231,10 @@ def _pull(first: QCQP, second: QCQP, found: Solution, k: int) -> tuple[np.ndarra
         lam_G = found.lam[sum(quadratics) + i * rows[0]:][:rows[i]]
         nu = found.nu[i * equalities[0]:][:equalities[i]]
         span = slice(i * k, i * k + problem.n)
-        low, high = found.lam_lb[span], found.lam_ub[span]
-        if rows[0] + rows[1] < found.lam.size - sum(quadratics):  # bounds were relaxed, and are rows
-            low, high = _bounds_as_rows(first, second, found, i)
+        low, high = found.lam_lb[span].copy(), found.lam_ub[span].copy()
+        if sum(rows) < found.lam.size - sum(quadratics):  # some bounds were relaxed, and are rows
+            more = _bounds_as_rows(first, second, found, i)
+            low, high = low + more[0], high + more[1]
         v = problem.G.T @ lam_G + problem.A.T @ nu - low + high
         for weight, f in zip(lam, problem.inequalities, strict=True):
             v = v + weight * f.gradient(z)
@@ -244,29 +247,37 @@ def _pull(first: QCQP, second: QCQP, found: Solution, k: int) -> tuple[np.ndarra
 def _bounds_as_rows(first: QCQP, second: QCQP, found: Solution, i: int) -> tuple[np.ndarray, np.ndarray]:
     """Multipliers of the bounds of the i-th set in `_relaxed`, where they follow the rows of both sets."""
     at = len(first.inequalities) + len(second.inequalities) + first.h.size + second.h.size
-    lb, ub = np.append(first.lb, second.lb), np.append(first.ub, second.ub)
-    low, high = np.zeros(lb.size), np.zeros(ub.size)
-    low[np.isfinite(lb)] = found.lam[at:][:int(np.isfinite(lb).sum())]
-    high[np.isfinite(ub)] = found.lam[at + int(np.isfinite(lb).sum()):][:int(np.isfinite(ub).sum())]
     span = slice(i * first.n, i * first.n + (first.n, second.n)[i])
-    return low[span], high[span]
+    sides = []
+    for limited in _loose(first, second):
+        multipliers = np.zeros(limited.size)
+        multipliers[limited] = found.lam[at:][:int(limited.sum())]
+        at += int(limited.sum())
+        sides.append(multipliers[span])
+    return sides[0], sides[1]
+
+
+def _loose(first: QCQP, second: QCQP) -> tuple[np.ndarray, np.ndarray]:
+    """Which variables of (z₁, z₂) have a lower, and an upper bound that leaves them room."""
+    lb, ub = np.append(first.lb, second.lb), np.append(first.ub, second.ub)
+    return np.isfinite(lb) & (lb < ub), np.isfinite(ub) & (lb < ub)
 
 
 def _relaxed(C: ConvexSet, D: ConvexSet) -> QCQP:
-    """minimise t over (z₁, z₂, t): inequalities ≤ t·(their size), x = y, t ≥ -1."""
+    """minimise t over (z₁, z₂, t): inequalities ≤ t·(their size), x = y, t ≥ -1. Equalities and fixed variables hold."""
     both, F, off = together(C, D)
     n = both.n
     last = np.eye(n + 1)[-1]
     curved = [lifted(f, 0, 1, [-max(float(abs(f.q).max(initial=0.0)), float(abs(f.hessian()).max(initial=0.0)))])
               for f in both.inequalities]
-    G = dense(both.G)
-    eye, low, high = np.eye(n), np.isfinite(both.lb), np.isfinite(both.ub)
-    rows = np.vstack([G, -eye[low], eye[high]])
+    eye, (low, high) = np.eye(n), _loose(C.constraints, D.constraints)
+    rows = np.vstack([dense(both.G), -eye[low], eye[high]])
     rows = np.hstack([rows, -np.maximum(np.linalg.norm(rows, axis=1), np.finfo(float).tiny)[:, None]])
     A = np.vstack([dense(both.A), F])
     cones = [widened(k, 0, 1, [max(float(np.linalg.norm(k.c)), float(abs(dense(k.A)).max()))]) for k in both.cones]
     return QCQP(Quadratic(None, last), curved, G=rows, h=np.concatenate([both.h, -both.lb[low], both.ub[high]]),
-                A=np.hstack([A, np.zeros((len(A), 1))]), b=np.append(both.b, -off), lb=np.append(np.full(n, -np.inf), -1.0),
+                A=np.hstack([A, np.zeros((len(A), 1))]), b=np.append(both.b, -off),
+                lb=np.append(np.where(low, -np.inf, both.lb), -1.0), ub=np.append(np.where(high, np.inf, both.ub), np.inf),
                 cones=cones)
 
 
