@@ -50,6 +50,7 @@ class ConeForm(Form):
     """A closed convex cone: its support function is zero on the polar cone, and a projection tells where that is."""
 
     def support(self, y: np.ndarray) -> Support | None:
+        """sup of yᵀz over the constraints."""
         found = self.nearest(y)
         if found is None:
             return None
@@ -67,10 +68,12 @@ class HalfspaceForm(Form):
     b: float
 
     def nearest(self, p: np.ndarray) -> Multipliers | None:
+        """The z whose point is nearest to p."""
         lam = max((float(self.a @ p) - self.b) / float(self.a @ self.a), 0.0)
         return at(p - lam * self.a, np.array([lam]))
 
     def support(self, y: np.ndarray) -> Support | None:
+        """sup of yᵀz over the constraints."""
         size = float(self.a @ self.a)
         share = max(float(self.a @ y) / size, 0.0)
         across = y - share * self.a
@@ -87,10 +90,12 @@ class AffineForm(Form):
     b: np.ndarray
 
     def nearest(self, p: np.ndarray) -> Multipliers | None:
+        """The z whose point is nearest to p."""
         off = np.linalg.lstsq(self.A, self.A @ p - self.b)[0]  # the shortest step onto the set
         return at(p - off, nu=np.linalg.lstsq(self.A.T, off)[0])
 
     def support(self, y: np.ndarray) -> Support | None:
+        """sup of yᵀz over the constraints."""
         x0, nu = np.linalg.lstsq(self.A, self.b)[0], np.linalg.lstsq(self.A.T, y)[0]
         if np.linalg.norm(self.A @ x0 - self.b) > 1e-12 * (np.linalg.norm(self.b) + abs(self.A).max(initial=0.0)):
             return None  # nothing satisfies the rows: the solver proves it
@@ -108,10 +113,12 @@ class BoxForm(Form):
     ub: np.ndarray
 
     def nearest(self, p: np.ndarray) -> Multipliers | None:
+        """The z whose point is nearest to p."""
         return at(np.clip(p, self.lb, self.ub), lam_lb=np.maximum(self.lb - p, 0.0),
                   lam_ub=np.maximum(p - self.ub, 0.0))
 
     def support(self, y: np.ndarray) -> Support | None:
+        """sup of yᵀz over the constraints."""
         limit = np.where(y > 0, self.ub, np.where(y < 0, self.lb, np.clip(0.0, self.lb, self.ub)))
         free = np.isinf(limit)
         small = abs(y) <= SLOPE_TOLERANCE * abs(y).max(initial=0.0)
@@ -129,11 +136,13 @@ class BallForm(Form):
     radius: float
 
     def nearest(self, p: np.ndarray) -> Multipliers | None:
+        """The z whose point is nearest to p."""
         away = p - self.centre
         share = max(float(np.linalg.norm(away)) / self.radius, 1.0)
         return at(self.centre + away / share, np.array([share - 1.0]))
 
     def support(self, y: np.ndarray) -> Support | None:
+        """sup of yᵀz over the constraints."""
         size = float(np.linalg.norm(y))
         z = self.centre + (self.radius / size * y if size > 0 else 0.0)
         return float(y @ self.centre) + self.radius * size, z, None
@@ -147,11 +156,13 @@ class EllipsoidForm(Form):
     c: np.ndarray
 
     def nearest(self, p: np.ndarray) -> Multipliers | None:
+        """The z whose point is nearest to p."""
         off = self.c - p
         step = trust_region_step(Quadratic(self.B.T @ self.B, self.B.T @ off, 0.5 * float(off @ off)), radius=1.0)
         return at(step.p, np.array([step.lam])) if step.success else None
 
     def support(self, y: np.ndarray) -> Support | None:
+        """sup of yᵀz over the constraints."""
         return BallForm(np.zeros(y.size), 1.0).support(y)
 
 
@@ -162,6 +173,7 @@ class QuadraticForm(Form):
     f: Quadratic
 
     def nearest(self, p: np.ndarray) -> Multipliers | None:
+        """The z whose point is nearest to p."""
         if self.f(p) <= 0:
             return at(p, np.zeros(1))
         w, V = eigh(self.f.hessian())
@@ -191,6 +203,7 @@ class SecondOrderConeForm(ConeForm):
     """‖(z₁, …, zₙ₋₁)‖ ≤ zₙ."""
 
     def nearest(self, p: np.ndarray) -> Multipliers | None:
+        """The z whose point is nearest to p."""
         tail, height = p[:-1], float(p[-1])
         size = float(np.linalg.norm(tail))
         if size <= height:
@@ -210,6 +223,7 @@ class SimplexForm(Form):
     total: float
 
     def nearest(self, p: np.ndarray) -> Multipliers | None:
+        """The z whose point is nearest to p."""
         # zᵢ = (pᵢ - τ)₊ with τ such that they sum to the total: the k largest stay.
         descending = np.sort(p)[::-1]
         levels = (np.cumsum(descending) - self.total) / np.arange(1, p.size + 1)
@@ -217,6 +231,7 @@ class SimplexForm(Form):
         return at(np.maximum(p - tau, 0.0), nu=np.array([tau]), lam_lb=np.maximum(tau - p, 0.0))
 
     def support(self, y: np.ndarray) -> Support | None:
+        """sup of yᵀz over the constraints."""
         z = np.zeros(y.size)
         z[np.argmax(y)] = self.total
         return self.total * float(y.max()), z, None
@@ -230,6 +245,7 @@ class CrossPolytopeForm(Form):
     radius: float
 
     def nearest(self, p: np.ndarray) -> Multipliers | None:
+        """The z whose point is nearest to p."""
         away = p - self.centre
         size = abs(away)
         lam = 0.0
@@ -243,6 +259,7 @@ class CrossPolytopeForm(Form):
         return at(z, np.array([lam]), lam_lb=np.maximum(np.concatenate([lam - moved, lam + moved]), 0.0))
 
     def support(self, y: np.ndarray) -> Support | None:
+        """sup of yᵀz over the constraints."""
         z = np.zeros(y.size)
         z[np.argmax(y)] = self.radius * (y.max() > 0)
         return self.radius * max(float(y.max()), 0.0), z, None
@@ -253,6 +270,7 @@ class MonotoneForm(ConeForm):
     """z₁ ≥ z₂ ≥ … ≥ zₙ ≥ 0: adjacent values that are out of order are pooled, then cut off at zero."""
 
     def nearest(self, p: np.ndarray) -> Multipliers | None:
+        """The z whose point is nearest to p."""
         sums: list[float] = []
         counts: list[int] = []
         for value in p:
@@ -273,6 +291,7 @@ class HullForm(Form):
     points: np.ndarray
 
     def nearest(self, p: np.ndarray) -> Multipliers | None:
+        """The z whose point is nearest to p."""
         # Minimise ‖(V - 1pᵀ)ᵀu‖² + s²(1ᵀu - 1)² over u ≥ 0. For u = tz with 1ᵀz = 1 that is t²‖·‖² + s²(t - 1)²,
         # smallest for the weights of the nearest point whatever t is; s brings both parts to one size.
         away = self.points - p
@@ -289,6 +308,7 @@ class HullForm(Form):
         return at(z, nu=np.array([nu]), lam_lb=np.maximum(slope + nu, 0.0))
 
     def support(self, y: np.ndarray) -> Support | None:
+        """sup of yᵀz over the constraints."""
         return SimplexForm(1.0).support(y)
 
 
@@ -299,6 +319,7 @@ class GeneratedConeForm(Form):
     A: np.ndarray
 
     def nearest(self, p: np.ndarray) -> Multipliers | None:
+        """The z whose point is nearest to p."""
         try:
             z = nnls(self.A, p)[0]
         except RuntimeError:
@@ -306,4 +327,5 @@ class GeneratedConeForm(Form):
         return at(z, lam_lb=np.maximum(self.A.T @ (self.A @ z - p), 0.0))
 
     def support(self, y: np.ndarray) -> Support | None:
+        """sup of yᵀz over the constraints."""
         return BoxForm(np.zeros(y.size), np.full(y.size, np.inf)).support(y)

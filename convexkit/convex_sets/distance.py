@@ -126,8 +126,8 @@ def nearest_points(C: Any, D: Any, *, tol: float = 1e-8) -> NearestPoints:
             return NearestPoints(Status.OPTIMAL, "the sets meet.", x, x, 0.0, True, None, problem, solution)
     if run is not None and run.escapes:
         along = run.direction[:k] if C.matrix is None else C.matrix @ run.direction[:k]
-        return NearestPoints(Status.OPTIMAL_INACCURATE, f"the distance is not attained: {run.message}", nothing, nothing,
-                             distance, False, along / np.linalg.norm(along), problem, solution)
+        return NearestPoints(Status.OPTIMAL_INACCURATE, f"the distance is not attained: {run.message}", nothing,
+                             nothing, distance, False, along / np.linalg.norm(along), problem, solution)
     attained = None if run is not None and run.escapes is None else solution.success or None
     return NearestPoints(solution.status, solution.message, x, y, distance, attained, None, problem, solution)
 

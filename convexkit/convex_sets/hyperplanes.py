@@ -170,9 +170,8 @@ def _touching(C: ConvexSet, D: ConvexSet, near: NearestPoints, size: float) -> H
         return Hyperplane(HyperplaneStatus.UNKNOWN, f"no hyperplane was found: {found.message}", nothing, np.nan,
                           np.nan, False, near.x, nit)
     if found.x[-1] < -DEPTH:
-        return Hyperplane(HyperplaneStatus.OVERLAPPING, "their relative interiors meet, at x: no hyperplane has them on two "
-                          "sides.",
-                          nothing, np.nan, np.nan, False, C.point(found.x[:k]), nit)
+        return Hyperplane(HyperplaneStatus.OVERLAPPING, "their relative interiors meet, at x: no hyperplane has them "
+                          "on two sides.", nothing, np.nan, np.nan, False, C.point(found.x[:k]), nit)
     link = found.nu[-C.n:]
     best = _best(C, D, _normals(C, D, found, -link), 0.0)
     if best is None or best[0] < -1e-4 * size:
@@ -186,7 +185,7 @@ def _touching(C: ConvexSet, D: ConvexSet, near: NearestPoints, size: float) -> H
 
 def _best(C: ConvexSet, D: ConvexSet, normals: Iterator[np.ndarray], target: float
           ) -> tuple[float, np.ndarray, float, bool] | None:
-    """(margin, a, b, proved) of the candidate with the widest slab; the first that comes near to target ends the search.
+    """(margin, a, b, proved) of the candidate with the widest slab; one that comes near to target ends the search.
 
     A margin is known by proof where both support functions have a finite bound; else by their values.
     """
@@ -264,7 +263,7 @@ def _loose(first: QCQP, second: QCQP) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _relaxed(C: ConvexSet, D: ConvexSet) -> QCQP:
-    """minimise t over (z₁, z₂, t): inequalities ≤ t·(their size), x = y, t ≥ -1. Equalities and fixed variables hold."""
+    """minimise t over (z₁, z₂, t): inequalities ≤ t·(their size), x = y, t ≥ -1; equalities stay."""
     both, F, off = together(C, D)
     n = both.n
     last = np.eye(n + 1)[-1]
@@ -277,8 +276,8 @@ def _relaxed(C: ConvexSet, D: ConvexSet) -> QCQP:
     cones = [widened(k, 0, 1, [max(float(np.linalg.norm(k.c)), float(abs(dense(k.A)).max()))]) for k in both.cones]
     return QCQP(Quadratic(None, last), curved, G=rows, h=np.concatenate([both.h, -both.lb[low], both.ub[high]]),
                 A=np.hstack([A, np.zeros((len(A), 1))]), b=np.append(both.b, -off),
-                lb=np.append(np.where(low, -np.inf, both.lb), -1.0), ub=np.append(np.where(high, np.inf, both.ub), np.inf),
-                cones=cones)
+                lb=np.append(np.where(low, -np.inf, both.lb), -1.0),
+                ub=np.append(np.where(high, np.inf, both.ub), np.inf), cones=cones)
 
 
 def supporting_hyperplane(C: Any, x: Any, *, tol: float = 1e-6) -> Hyperplane:
@@ -342,8 +341,8 @@ def supporting_hyperplane(C: Any, x: Any, *, tol: float = 1e-6) -> Hyperplane:
     highest = support_function(C, a)
     proved = highest.bound <= b + max(tol, CONTACT) * max(1.0, float(abs(x).max()))
     if not proved:
-        return Hyperplane(HyperplaneStatus.UNKNOWN, f"the normal of the active constraints is none of the set: aᵀz rises "
-                          f"{highest.bound - b:.1e} above aᵀx.", nothing, np.nan, np.nan, False, x)
+        return Hyperplane(HyperplaneStatus.UNKNOWN, f"the normal of the active constraints is none of the set: aᵀz "
+                          f"rises {highest.bound - b:.1e} above aᵀx.", nothing, np.nan, np.nan, False, x)
     return Hyperplane(HyperplaneStatus.SUPPORTING, "aᵀz ≤ aᵀx on the whole set.", a, b, 0.0, True, x)
 
 
@@ -352,8 +351,8 @@ def _outside(C: ConvexSet, x: np.ndarray) -> Hyperplane:
     found = project(x, C)
     if found.status is Status.INFEASIBLE:
         return Hyperplane(HyperplaneStatus.EMPTY, found.message, nothing, np.nan, np.nan, False, nothing)
-    return Hyperplane(HyperplaneStatus.OUTSIDE, f"x is outside the set, at a distance of {found.distance:.3g}; project it "
-                      "first.", nothing, np.nan, np.nan, False, x)
+    return Hyperplane(HyperplaneStatus.OUTSIDE, f"x is outside the set, at a distance of {found.distance:.3g}; project "
+                      "it first.", nothing, np.nan, np.nan, False, x)
 
 
 def _outward(problem: QCQP, x: np.ndarray, tol: float) -> np.ndarray | None:

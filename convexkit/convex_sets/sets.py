@@ -136,7 +136,7 @@ class ConvexSet:
 
     @classmethod
     def ellipsoid(cls, centre: Any, B: Any) -> ConvexSet:
-        """{centre + Bu : ‖u‖ ≤ 1}. B has n rows and may be singular (the set is then flat); a vector holds semi-axes."""
+        """{centre + Bu : ‖u‖ ≤ 1}. B has n rows and may be singular: a flat set. A vector holds semi-axes."""
         centre, B = as_vector("centre", centre), as_real_array("B", B).astype(np.float64)
         B = as_matrix("B", np.diag(B) if B.ndim == 1 else B)
         _has_rows("B", B, centre.size, "centre")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..duality import Lagrangian
+from ..duality import Lagrangian, UnboundednessCertificate
 from ..quadratic import Quadratic
 from ..solution import Status
 from ..validation import as_vector, in_range
@@ -124,9 +124,9 @@ def _by_solver(C: ConvexSet, y: np.ndarray, slope: np.ndarray, tol: float) -> Su
         return SupportValue(solution.status, f"the set is empty: {solution.message}", -np.inf, nothing, -np.inf, False,
                             None, solution.nit)
     if solution.status is Status.UNBOUNDED:
-        direction = getattr(solution.certificate, "direction", None)
+        assert isinstance(solution.certificate, UnboundednessCertificate)
         return SupportValue(solution.status, "yᵀx rises without end along the direction.", np.inf, nothing, np.inf,
-                            False, _unit(_linear_part(C, direction)), solution.nit)
+                            False, _unit(_linear_part(C, solution.certificate.direction)), solution.nit)
     ceiling = -Lagrangian(problem).dual_function(solution.lam, solution.nu, solution.lam_lb, solution.lam_ub,
                                                  solution.lam_cones) + constant
     value = constant - solution.value
@@ -144,4 +144,4 @@ def _linear_part(C: ConvexSet, d: np.ndarray) -> np.ndarray:
 
 
 def _unit(d: np.ndarray) -> np.ndarray:
-    return d / np.linalg.norm(d)
+    return d / np.linalg.norm(d) + 0.0  # no -0.0
