@@ -51,7 +51,8 @@ def _() -> tuple[Check, ...]:
             Check("x", found.x, x.value, "cvxpy", 1e-4))
 
 
-@nearest_to_origin.picture("The set, the circle around the origin that touches it, and the line that supports the set there.")
+@nearest_to_origin.picture("The set, the circle around the origin that touches it, and the line that supports the set "
+                           "there.")
 def _(axes: Any) -> None:
     from .drawing import hyperbola, line, segment
 
@@ -66,8 +67,8 @@ def _(axes: Any) -> None:
 
 @chapter.case(
     "2.23", "C2-09", "Exercise 2.23", "Two disjoint closed sets that no slab separates",
-    statement="{x₁x₂ ≥ 1, x ≥ 0} and {x₂ ≤ 0} have no point in common, and no two nearest ones: (t, 1/t) and (t, 0) come as "
-              "near as one likes. A solver will hand back some t; that must not be taken for a solution.",
+    statement="{x₁x₂ ≥ 1, x ≥ 0} and {x₂ ≤ 0} have no point in common, and no two nearest ones: (t, 1/t) and (t, 0) "
+              "come as near as one likes. A solver will hand back some t; that must not be taken for a solution.",
     primal="minimise ½‖x - y‖²   subject to  x₁x₂ ≥ 1,  x ≥ 0,  y₂ ≤ 0:   infimum 0, not attained",
     dual="maximise -S₁(a) - S₂(-a)   subject to  ‖a‖ ≤ 1:   0 at a = (0, -1), attained")
 def unattained() -> Answer:
@@ -93,12 +94,13 @@ def unattained() -> Answer:
             Check("sup of -x₂ over the first set", support.value, 0.0, "by hand", 1e-4),
             Check("attained", support.attained, False, "by hand"),
         ),
-        notes=(f"What `ck.nearest_points` says: {near.status}, {near.message.split(':')[0]}. Both sets have the direction "
-               "(1, 0) of recession, and the cone opens along it; for sets of linear rows and convex quadratics only, "
-               "this cannot happen.",))
+        notes=(f"What `ck.nearest_points` says: {near.status}, {near.message.split(':')[0]}. Both sets have the "
+               "direction (1, 0) of recession, and the cone opens along it; for sets of linear rows and convex "
+               "quadratics only, this cannot happen.",))
 
 
-@unattained.picture("The hyperbola and the halfplane below it. The gap at x₁ = t is 1/t; the only line in between is x₂ = 0.")
+@unattained.picture("The hyperbola and the halfplane below it. The gap at x₁ = t is 1/t; the only line in between is "
+                    "x₂ = 0.")
 def _(axes: Any) -> None:
     from .drawing import hyperbola, segment
 
@@ -113,8 +115,8 @@ def _(axes: Any) -> None:
 
 @chapter.case(
     "2.24", "C2-10", "Exercise 2.24(a)", "Supporting lines of the hyperbolic set",
-    statement="At (t, 1/t) the line x₁/t² + x₂ = 2/t supports {x ≥ 0 : x₁x₂ ≥ 1}; the set is the intersection of all such "
-              "halfplanes.",
+    statement="At (t, 1/t) the line x₁/t² + x₂ = 2/t supports {x ≥ 0 : x₁x₂ ≥ 1}; the set is the intersection of all "
+              "such halfplanes.",
     primal="minimise x₁/t² + x₂   subject to  ‖(2, x₁ - x₂)‖ ≤ x₁ + x₂;   t = 2",
     dual="maximise -2z₁   subject to  z₀ + z₂ = 1/t²,  z₀ - z₂ = 1,  ‖(z₁, z₂)‖ ≤ z₀:   z₁ = -1/t")
 def supporting() -> Answer:

@@ -17,8 +17,7 @@ from .chapter import chapter
     statement="How far apart are aᵀx = 3 and aᵀx = 12 for a = (1, 2, 2)? No pair of nearest points is special; their "
               "difference is.",
     primal="minimise ½‖x - y‖²   subject to  aᵀx = b₁,  aᵀy = b₂",
-    dual="maximise ν₁b₁ + ν₂b₂, up to sign, with normal ∓ν·a:   g(ν) = ν(b₂ - b₁) - ½ν²‖a‖²,  largest at ν = "
-         "(b₂ - b₁)/‖a‖²")
+    dual="maximise g(ν) = ν(b₂ - b₁) - ½ν²‖a‖²:   largest at ν = (b₂ - b₁)/‖a‖²")
 def parallel() -> Answer:
     a, b = np.array([1.0, 2.0, 2.0]), np.array([3.0, 12.0])
     near = ck.nearest_points(ck.ConvexSet.hyperplane(a, b[0]), ck.ConvexSet.hyperplane(a, b[1]))
@@ -39,10 +38,10 @@ def parallel() -> Answer:
 
 @chapter.case(
     "2.7", "C2-03", "Exercise 2.7", "Nearer to a than to b",
-    statement="The points at least as near to a = (1, 0, 2) as to b = (3, 4, 0) form a halfspace: in ‖x - a‖² ≤ ‖x - b‖² "
-              "the squares of x cancel. How far can one go in it towards b?",
-    primal="maximise cᵀx  subject to  cᵀx ≤ d, |xᵢ| ≤ 5,   c = 2(b - a),  d = ‖b‖² - ‖a‖²",
-    dual="the multiplier of the halfspace is 1: its normal is the objective")
+    statement="The points at least as near to a = (1, 0, 2) as to b = (3, 4, 0) form a halfspace: in ‖x - a‖² ≤ ‖x - "
+              "b‖² the squares of x cancel. How far can one go in it in the direction of b - a?",
+    primal="minimise -cᵀx  subject to  cᵀx ≤ d, |xᵢ| ≤ 5,   c = 2(b - a),  d = ‖b‖² - ‖a‖²",
+    dual="maximise -dλ - 5‖(1 - λ)c‖₁   subject to  λ ≥ 0:   λ = 1, the normal is the objective")
 def nearer() -> Answer:
     a, b = np.array([1.0, 0.0, 2.0]), np.array([3.0, 4.0, 0.0])
     # ‖x - a‖² - ‖x - b‖² as a difference of two quadratics, whose P is zero.
@@ -62,7 +61,8 @@ def nearer() -> Answer:
             Check("d = ‖b‖² - ‖a‖²", d, 20.0),
             Check("largest cᵀx", -solution.value, 20.0),
             Check("λ", solution.lam, [1.0]),
-            Check("1000 points: in the halfspace where nearer to a", draws @ c <= d, nearer_to_a, "distances"),
+            Check("of 1000 points, in the halfspace just where nearer to a",
+                  int(((draws @ c <= d) == nearer_to_a).sum()), 1000, "distances", 0.0),
             Check("projection of b", ck.project(b, C).x, (a + b) / 2, "the midpoint"),
             Check("normal at the midpoint", middle.a, (b - a) / np.linalg.norm(b - a)),
         ),
@@ -72,7 +72,8 @@ def nearer() -> Answer:
 @chapter.case(
     "2.9", "C2-04", "Exercise 2.9 and section 4.3.1", "The largest disc in a Voronoi cell",
     statement="The cell of x₀ = 0 are the points nearer to it than to five others: five halfspaces. A disc is inside a "
-              "halfspace aᵀx ≤ b where its centre keeps a distance of r‖a‖: the largest one comes from a linear program.",
+              "halfspace aᵀx ≤ b where its centre keeps a distance of r‖a‖: the largest one comes from a linear "
+              "program.",
     primal="maximise r   subject to  aᵢᵀx + ‖aᵢ‖r ≤ bᵢ,   aᵢ = 2xᵢ,  bᵢ = ‖xᵢ‖²",
     dual="minimise bᵀλ   subject to  Aᵀλ = 0,  Σ λᵢ‖aᵢ‖ = 1,  λ ≥ 0")
 def voronoi() -> Answer:
@@ -88,7 +89,7 @@ def voronoi() -> Answer:
     walls = [ck.nearest_points(ck.ConvexSet.ball(centre, 0.0), ck.ConvexSet.hyperplane(a, t)).distance
              for a, t in zip(A, b, strict=True)]
     return Answer(
-        -solution.value, -other.value, centre, {"λ": solution.lam},
+        r, other.value, centre, {"λ": solution.lam},
         checks=(
             Check("r", r, 1.0676275, "other solver", 1e-7),
             Check("centre", centre, [-0.0676275, -0.0225425], "other solver", 1e-6),
@@ -99,8 +100,8 @@ def voronoi() -> Answer:
         solved=((problem, solution), (dual, other)))
 
 
-@voronoi.picture("The cell of the origin among five other points, and the largest disc in it, which touches three walls. "
-                 "Its centre is not the origin.")
+@voronoi.picture("The cell of the origin among five other points, and the largest disc in it, which touches three "
+                 "walls. Its centre is not the origin.")
 def _(axes: Any) -> None:
     others = np.array([[2.0, 0.0], [0.0, 3.0], [-2.0, 1.0], [-1.0, -2.0], [2.0, -2.0]])
     A, b = 2 * others, np.sum(others**2, axis=1)

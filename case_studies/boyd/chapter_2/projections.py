@@ -15,9 +15,9 @@ from .chapter import chapter
 
 @chapter.case(
     "2.1.4", "C2-15", "Section 2.1.4", "The point of a convex hull that is nearest to the origin",
-    statement="Twelve points in five dimensions. Every point of their hull is a mixture of them; the shortest one mixes "
-              "few, and the hyperplane through it, at right angles to it, has all twelve on the far side.",
-    primal="minimise ½‖Vᵀθ‖²   subject to  θ ≥ 0,  1ᵀθ = 1",
+    statement="Twelve points in five dimensions. Every point of their hull is a mixture of them; the shortest one "
+              "mixes few, and the hyperplane through it, at right angles to it, has all twelve on the far side.",
+    primal="minimise ‖Vᵀθ‖   subject to  θ ≥ 0,  1ᵀθ = 1",
     dual="maximise aᵀ0 - S(a) = minᵢ (-aᵀvᵢ)   subject to  ‖a‖ ≤ 1:   the widest slab between 0 and the points")
 def hull() -> Answer:
     V = np.random.default_rng(7).standard_normal((12, 5)) + 0.8
@@ -36,8 +36,8 @@ def hull() -> Answer:
             Check("d*, the width of the slab", -ck.support_function(C, a).value, found.distance, "strong duality"),
         ),
         solved=((found.problem, found.solution),),
-        notes=("Ten of the bounds θᵢ ≥ 0 could be left out without changing anything, if one knew which: the three points "
-               "that matter carry the proof.",))
+        notes=("Nine of the twelve points could be left out without changing anything; the three that matter carry "
+               "the proof.",))
 
 
 @chapter.case(
@@ -68,8 +68,8 @@ def ellipse() -> Answer:
         notes=(f"`ck.project` says how: {found.method}.",))
 
 
-@ellipse.picture("The point, its projection, and the tangent there, at right angles to the difference. The dashed curve is "
-                 "x(λ) from λ = 0 at the point on, through the ellipse where the secular equation holds.")
+@ellipse.picture("The point, its projection, and the tangent there, at right angles to the difference. The dashed "
+                 "curve is x(λ) from λ = 0 at the point on, through the ellipse where the secular equation holds.")
 def _(axes: Any) -> None:
     from .drawing import segment
 
@@ -90,8 +90,8 @@ def _(axes: Any) -> None:
 
 @chapter.case(
     "2.2.3", "C2-14", "Section 2.2.3", "Projection on the second-order cone",
-    statement="The point (z, s) = ((3, 4), 1) lies below the cone ‖x‖ ≤ t. Its projection has a closed form, and what is "
-              "left over lies in the polar cone, at right angles (Moreau).",
+    statement="The point (z, s) = ((3, 4), 1) lies below the cone ‖x‖ ≤ t. Its projection has a closed form, and what "
+              "is left over lies in the polar cone, at right angles (Moreau).",
     primal="minimise ½‖x - z‖² + ½(t - s)²   subject to  ‖x‖ ≤ t",
     dual="maximise -½‖y‖² - yᵀ(z, s)  over y in the cone;   y = (x, t) - (z, s), the multiplier")
 def cone() -> Answer:
@@ -127,8 +127,8 @@ def _() -> tuple[Check, ...]:
             Check("x", found.x, np.append(x.value, t.value), "cvxpy", 1e-5))
 
 
-@cone.picture("The plane through the axis of the cone and the point: the cone (blue), its polar (orange), the point split "
-              "into a part of each, at right angles.")
+@cone.picture("The plane through the axis of the cone and the point: the cone (blue), its polar (orange), the point "
+              "split into a part of each, at right angles.")
 def _(axes: Any) -> None:
     from .drawing import segment
 
@@ -146,9 +146,9 @@ def _(axes: Any) -> None:
 
 @chapter.case(
     "2.2.4", "C2-18", "Section 2.2.4", "The distance of two polyhedra",
-    statement="A cube and the part of a box above a slanted plane, in three dimensions. Polyhedra that do not meet always "
-              "have a nearest pair, and a hyperplane in between.",
-    primal="minimise ½‖x - y‖²   subject to  |xᵢ| ≤ 1;   1ᵀy ≥ 6,  y ≤ (2.5, 4, 4)",
+    statement="A cube and the part of a box above a slanted plane, in three dimensions. Polyhedra that do not meet "
+              "always have a nearest pair, and a hyperplane in between.",
+    primal="minimise ‖x - y‖   subject to  |xᵢ| ≤ 1;   1ᵀy ≥ 6,  y ≤ (2.5, 4, 4)",
     dual="maximise -S₁(a) - S₂(-a)   subject to  ‖a‖ ≤ 1:   the width of the slab that a is normal to")
 def polyhedra() -> Answer:
     cube = ck.ConvexSet.box(-np.ones(3), np.ones(3))
@@ -170,9 +170,9 @@ def polyhedra() -> Answer:
 
 @chapter.case(
     "2.5.1", "C2-06", "Section 2.5.1", "Two discs and the line between them",
-    statement="The nearest points of two disjoint discs; the line half-way, at right angles to their difference, separates "
-              "the discs, which is how the separating hyperplane theorem is proved.",
-    primal="minimise ½‖x - y‖²   subject to  ½(‖x‖² - 1) ≤ 0,  ½(‖y - c‖² - 4) ≤ 0,  c = (4, 3)",
+    statement="The nearest points of two disjoint discs; the line half-way, at right angles to their difference, "
+              "separates the discs, which is how the separating hyperplane theorem is proved.",
+    primal="minimise ‖x - y‖   subject to  ½(‖x‖² - 1) ≤ 0,  ½(‖y - c‖² - 4) ≤ 0,  c = (4, 3)",
     dual="maximise -S₁(a) - S₂(-a) = aᵀc - 1 - 2   subject to  ‖a‖ ≤ 1:   a = c/5")
 def discs() -> Answer:
     first, second = ck.ConvexSet.ball([0.0, 0.0], 1.0), ck.ConvexSet.ball([4.0, 3.0], 2.0)

@@ -81,8 +81,8 @@ def _() -> tuple[Check, ...]:
 
 @chapter.case(
     "3.25", "C3-09", "Example 3.25", "Log-sum-exp and the negative entropy",
-    statement="The conjugate of log Σ exp(xᵢ) is Σ yᵢ log yᵢ on the simplex. Adding the same number to all xᵢ adds it to "
-              "the function: only y that sum to one can hold that.",
+    statement="The conjugate of log Σ exp(xᵢ) is Σ yᵢ log yᵢ on the simplex. Adding the same number to all xᵢ adds it "
+              "to the function: only y that sum to one can hold that.",
     primal="maximise yᵀx - log Σ exp(xᵢ)",
     dual="f*(y) = Σ yᵢ log yᵢ if y ≥ 0 and 1ᵀy = 1, else +∞;   x = log y, up to a constant")
 def log_sum_exp() -> Answer:
@@ -117,8 +117,8 @@ def _() -> tuple[Check, ...]:
 
 @chapter.case(
     "3.26", "C3-07", "Example 3.26", "The conjugate of a norm",
-    statement="A norm's conjugate is 0 on the unit ball of the dual norm and +∞ outside: if ‖y‖ exceeds 1 there, some x "
-              "has yᵀx > ‖x‖, and so has every multiple of it.",
+    statement="A norm's conjugate is 0 on the unit ball of the dual norm and +∞ outside: if ‖y‖ exceeds 1 there, some "
+              "x has yᵀx > ‖x‖, and so has every multiple of it.",
     primal="maximise yᵀx - ‖x‖",
     dual="f*(y) = 0 if ‖y‖⁎ ≤ 1, else +∞")
 def norms() -> Answer:
@@ -132,9 +132,11 @@ def norms() -> Answer:
     return Answer(
         None, None, None, {"direction": d},
         checks=(
-            Check("f*: ℓ₁ at (1, -1, ½), at (1.1, 0, 0), ℓ₂ at (0.6, 0.8)", [one.value for one in found], [0, np.inf, 0]),
+            Check("f*: ℓ₁ at (1, -1, ½), at (1.1, 0, 0), ℓ₂ at (0.6, 0.8)",
+                  [one.value for one in found], [0, np.inf, 0]),
             Check("yᵀd - ‖d‖₁ in the second", ys[1] @ d - l1(d), 0.1, "by hand"),
-            Check("ℓ₁ as a maximum of eight affine functions", [one.value for one in pieces], [0, np.inf], "a linear program"),
+            Check("ℓ₁ as a maximum of eight affine functions", [one.value for one in pieces],
+                  [0, np.inf], "a linear program"),
             Check("dual norms", [l1.dual(ys[0]), l1.dual(ys[1]), l2.dual(ys[2])], [1.0, 1.1, 1.0], "by hand"),
         ))
 
@@ -167,13 +169,13 @@ def fenchel() -> Answer:
             Check("gap at y = 0", ck.fenchel_gap(f, x, [0.0, 0.0]), 0.5 * slope @ np.linalg.solve(Q, slope)),
             Check("gap at y = 0", ck.fenchel_gap(f, x, [0.0, 0.0]), 7.2, "other solver"),
             Check("gap at y = ∇f(x)", ck.fenchel_gap(f, x, slope), 0.0, "closed form", 1e-15),
-            Check("gaps at 50 y", gaps, np.zeros(50), "Fenchel's inequality", 0.0, "at least"),
-            Check("and by the sum f(x) + f*(y) - xᵀy", sums, gaps, "the definition"),
+            Check("smallest gap at 50 y", gaps.min(), 0.0, "Fenchel's inequality", 0.0, "at least"),
+            Check("largest difference from f(x) + f*(y) - xᵀy", abs(sums - gaps).max(), 0.0, "the definition", 1e-12),
         ))
 
 
-@fenchel.picture("The gap at x = (1, 2) as a function of y: zero at the gradient (dot), growing in every direction; 7.2 at "
-                 "y = 0 (square).")
+@fenchel.picture("The gap at x = (1, 2) as a function of y: zero at the gradient (dot), growing in every direction; "
+                 "7.2 at y = 0 (square).")
 def _(axes: Any) -> None:
     Q, slope = np.array([[3.0, 1], [1, 2]]), np.array([6.0, 4.0])
     u, v = np.meshgrid(np.linspace(-3, 14, 200), np.linspace(-4, 11, 200))

@@ -16,7 +16,8 @@ from .oracles import conjugate
 
 @chapter.case(
     "3.36a", "C3-01", "Exercise 3.36(a)", "The conjugate of the largest entry",
-    statement="f(x) = max xᵢ. Its slopes are the mixtures of unit vectors: the conjugate is 0 on the simplex, +∞ elsewhere.",
+    statement="f(x) = max xᵢ. Its slopes are the mixtures of unit vectors: the conjugate is 0 on the simplex, +∞ "
+              "elsewhere.",
     primal="maximise yᵀx - t   subject to  xᵢ ≤ t",
     dual="minimise 0   subject to  θ = y,  θ ≥ 0,  1ᵀθ = 1:   f*(y) = 0 if y is in the simplex")
 def largest_entry() -> Answer:
@@ -29,7 +30,8 @@ def largest_entry() -> Answer:
         None, None, None, {"directions": np.array([one.direction for one in found[1:]])},
         checks=(
             Check("f*", [one.value for one in found], [0.0, np.inf, np.inf], rtol=1e-8),
-            Check("yᵀd - f(d) along the directions given, both positive", rates, [1e-3, 1e-3], "by hand", 0.0, "at least"),
+            Check("yᵀd - f(d) along the directions given, both positive", rates, [1e-3, 1e-3],
+                  "by hand", 0.0, "at least"),
             Check("f is the support function of the simplex", simplex.value, f([3.0, -1.0, 2.0])),
         ))
 
@@ -47,8 +49,8 @@ SLOPES, INTERCEPTS = np.array([-2.0, -1.0, 1.0, 3.0]), np.array([-3.0, 0.0, 0.0,
 
 @chapter.case(
     "3.36c", "C3-03", "Exercise 3.36(c)", "The conjugate of a piecewise linear function",
-    statement="f(x) = max (aᵢx + bᵢ) with slopes -2, -1, 1, 3. Corners of f become pieces of f*, and pieces corners: f* "
-              "connects the points (aᵢ, -bᵢ), and is +∞ beyond the outer slopes.",
+    statement="f(x) = max (aᵢx + bᵢ) with slopes -2, -1, 1, 3. Corners of f become pieces of f*, and pieces corners: "
+              "f* connects the points (aᵢ, -bᵢ), and is +∞ beyond the outer slopes.",
     primal="maximise yx - t   subject to  aᵢx + bᵢ ≤ t",
     dual="minimise -bᵀθ   subject to  aᵀθ = y,  θ ≥ 0,  1ᵀθ = 1")
 def piecewise() -> Answer:
@@ -68,7 +70,8 @@ def piecewise() -> Answer:
                   np.interp(dense, SLOPES, -INTERCEPTS), "interpolation"),
             Check("f* at -2.5 and 3.1", beyond, [np.inf, np.inf]),
             Check("θ at y = 2, halfway between the slopes 1 and 3", solution.lam, [0.0, 0.0, 0.5, 0.5], "by hand"),
-            Check("the corners of f that attain f* at -1.5 and 2", [found[0].x[0], found[2].x[0]], [-3.0, 2.0], "by hand"),
+            Check("the corners of f that attain f* at -1.5 and 2", [found[0].x[0], found[2].x[0]],
+                  [-3.0, 2.0], "by hand"),
         ),
         solved=((problem, solution),))
 
@@ -82,8 +85,8 @@ def _() -> tuple[Check, ...]:
         lambda x: cp.max(cp.multiply(SLOPES, cp.sum(x)) + INTERCEPTS), y), "cvxpy") for y in (-1.5, 0.0, 2.0))
 
 
-@piecewise.picture("f (left scale of x) and its conjugate f*: three corners of f are three pieces of f*, four pieces are four "
-                   "corners.")
+@piecewise.picture("f and its conjugate: the three corners of f are the three pieces of f*, the four pieces of f its "
+                   "four corners.")
 def _(axes: Any) -> None:
     x = np.linspace(-4.5, 3.5, 400)
     axes.plot(x, (SLOPES[:, None] * x + INTERCEPTS[:, None]).max(axis=0), label="f(x)")
@@ -96,8 +99,8 @@ def _(axes: Any) -> None:
 
 @chapter.case(
     "3.36d", "C3-04", "Exercise 3.36(d)", "The conjugate of a power",
-    statement="f(x) = xᵖ on x > 0, here p = 3. For y > 0 the supremum is where pxᵖ⁻¹ = y; for y ≤ 0 it is 0, approached as x "
-              "falls to 0.",
+    statement="f(x) = xᵖ on x > 0, here p = 3. For y > 0 the supremum is where pxᵖ⁻¹ = y; for y ≤ 0 it is 0, "
+              "approached as x falls to 0.",
     primal="maximise yx - x³   subject to  x > 0",
     dual="f*(y) = (p - 1)(y/p)^(p/(p-1)) if y > 0, else 0")
 def power() -> Answer:
@@ -125,8 +128,8 @@ def _() -> tuple[Check, ...]:
     import cvxpy as cp
 
     theirs = [conjugate(lambda x: cp.power(x[0], 3), y, lambda x: [x >= 0]) for y in (2.0, -1.0)]
-    return (Check("f* at 2 and -1", [ck.conjugate(lambda x: anp.exp(3 * anp.log(x[0])), [2.0], x0=[1.0]).value, 0.0], theirs,
-                  "cvxpy"),)
+    return (Check("f* at 2 and -1", [ck.conjugate(lambda x: anp.exp(3 * anp.log(x[0])), [2.0], x0=[1.0]).value, 0.0],
+                  theirs, "cvxpy"),)
 
 
 @power.picture("f*(2) is how far the line 2x can be lifted off x³: the largest vertical distance, where slopes agree.")
@@ -137,14 +140,15 @@ def _(axes: Any) -> None:
     axes.plot(x, 2 * x, color="tab:orange", label="2x")
     axes.plot(x, 2 * x - 2 * (2 / 3) ** 1.5, "--", color="tab:orange", linewidth=0.9, label="tangent, 2x - f*(2)")
     axes.plot([best, best], [best**3, 2 * best], color="k", linewidth=1)
-    axes.annotate("f*(2) = 1.089", (best, 1.1), (best + 0.04, 1.0))
+    axes.annotate("f*(2) = 1.089", (best, 1.1), (best - 0.42, 1.0))
     axes.set(xlabel="x", ylim=(-1.2, 3.4))
     axes.legend(frameon=False)
 
 
 @chapter.case(
     "3.37", "C3-10", "Exercise 3.37", "The conjugate of the trace of the inverse",
-    statement="f(X) = tr X⁻¹ on positive definite matrices, here 2×2. The supremum of tr(YX) - tr X⁻¹ is where X⁻² = -Y.",
+    statement="f(X) = tr X⁻¹ on positive definite matrices, here 2×2. The supremum of tr(YX) - tr X⁻¹ is where X⁻² = "
+              "-Y.",
     primal="maximise tr(YX) - tr X⁻¹   subject to  X ≻ 0",
     dual="f*(Y) = -2 tr (-Y)^½  for Y ⪯ 0,   X = (-Y)^-½")
 def trace_of_inverse() -> Answer:
@@ -164,8 +168,8 @@ def trace_of_inverse() -> Answer:
             Check("f*(-diag(1, 4))", found[0].value, -6.0),
             Check("f*(-[2 1; 1 2]) = -2(√3 + 1)", found[1].value, -2 * (np.sqrt(3) + 1)),
             Check("-2 tr (-Y)^½", [one.value for one in found], [-2 * np.trace(root(-Y, 0.5)) for Y in Ys]),
-            Check("X = (-Y)^-½", [one.x for one in found], [root(-Y, -0.5)[[0, 0, 1], [0, 1, 1]] for Y in Ys], "closed form",
-                  1e-6),
+            Check("X = (-Y)^-½", [one.x for one in found],
+                  [root(-Y, -0.5)[[0, 0, 1], [0, 1, 1]] for Y in Ys], "closed form", 1e-6),
         ))
 
 
@@ -182,8 +186,8 @@ def _() -> tuple[Check, ...]:
 
 @chapter.case(
     "A3.57", "C3-13", "Additional exercises 3.57 and 3.58", "The Huber function as an infimal convolution",
-    statement="The least |y| + ½z² over all ways to split x = y + z is the Huber function: small parts are squared, what "
-              "exceeds 1 is paid for linearly. Conjugates of infimal convolutions are sums of conjugates.",
+    statement="The least |y| + ½z² over all ways to split x = y + z is the Huber function: small parts are squared, "
+              "what exceeds 1 is paid for linearly. Conjugates of infimal convolutions are sums of conjugates.",
     primal="minimise |y| + ½z²   subject to  y + z = x",
     dual="maximise xu - ½u²   subject to  |u| ≤ 1:   (|·|)* + (½(·)²)* = ½u² on [-1, 1]")
 def huber() -> Answer:
@@ -202,12 +206,13 @@ def huber() -> Answer:
     # The conjugate of the whole: sup of u(y + z) - |y| - ½z².
     whole = ck.conjugate(ck.QCQP(f0, G=G, h=np.zeros(2)), [u, u, 0.0])
     return Answer(
-        None, None, np.array([solution.x[:2] for _, solution in pairs]), {"ν": [solution.nu[0] for _, solution in pairs]},
-        checks=(
+        None, None, np.array([solution.x[:2] for _, solution in pairs]),
+        {"ν": [solution.nu[0] for _, solution in pairs]}, checks=(
             Check("at 0.5, 3, -2", [solution.value for _, solution in pairs], [0.125, 2.5, 1.5]),
             Check("by the dual", [-solution.value for solution in by_dual], [0.125, 2.5, 1.5]),
             Check("z, cut off at ±1", [solution.x[1] for _, solution in pairs], np.clip(xs, -1, 1)),
-            Check("ν, minus the slope of the Huber function", [solution.nu[0] for _, solution in pairs], -np.clip(xs, -1, 1),
+            Check("ν, minus the slope of the Huber function", [solution.nu[0] for _, solution in pairs],
+                  -np.clip(xs, -1, 1),
                   rtol=1e-6),
             Check("sum of the conjugates at 0.8", sum(parts), 0.32),
             Check("conjugate of the convolution at 0.8", whole.value, 0.32, rtol=1e-6),
@@ -260,8 +265,8 @@ def _() -> tuple[Check, ...]:
             Check("(f²)* at 0.4, 3, -1", [0.04, 2.25, np.inf], square, "cvxpy", 1e-6))
 
 
-@positive_part.picture("The two conjugates where they are finite: zero on [0, 1] for the positive part, ¼y² on y ≥ 0 for its "
-                       "square.")
+@positive_part.picture("The two conjugates where they are finite: zero on [0, 1] for the positive part, ¼y² on y ≥ 0 "
+                       "for its square.")
 def _(axes: Any) -> None:
     y = np.linspace(0, 3, 100)
     axes.plot(y, y**2 / 4, label="conjugate of max(x, 0)²")
