@@ -176,10 +176,9 @@ class QuadraticForm(Form):
         """The z whose point is nearest to p."""
         if self.f(p) <= 0:
             return at(p, np.zeros(1))
-        w, V = eigh(self.f.hessian())
-        if w[0] < -1e-12 * abs(w).max():
+        w, V = self._curvature()
+        if w is None:
             return None  # the solver says what is wrong with it
-        w = np.where(w > 1e-12 * w[-1], w, 0.0)
         q, y = V.T @ self.f.q, V.T @ p
 
         def point(lam: float) -> np.ndarray:
@@ -196,6 +195,50 @@ class QuadraticForm(Form):
                 return at(V @ point(lam), np.array([lam]))
             high *= 4.0
         return None  # no interior: an empty set, or one without multipliers
+
+    def support(self, y: np.ndarray) -> Support | None:
+        """sup of yᵀz over the constraints.
+
+        In the coordinates of P's eigenvectors, with n for the flat ones and c for the curved ones:
+        q_n = 0:  y_n = 0 is needed; an ellipsoid around -P⁺q, or a cylinder over one
+        q_n ≠ 0:  the set opens along -q_n, as a parabola does; y_n = t·q_n with t > 0 is needed, and t is the multiplier
+        """
+        w, V = self._curvature()
+        if w is None:
+            return None
+        q, y = V.T @ self.f.q, V.T @ y
+        curved = w > 0
+        inverse = np.where(curved, 1.0 / np.where(curved, w, 1.0), 0.0)
+        q_n, y_n = np.where(curved, 0.0, q), np.where(curved, 0.0, y)
+        if np.linalg.norm(q_n) <= 1e-12 * np.linalg.norm(q):
+            depth = 0.5 * float(inverse @ q**2) - self.f.r
+            terms = 0.5 * float(inverse @ q**2) + abs(self.f.r)
+            if depth < -1e-15 * terms:
+                return None  # an empty set: the solver proves it
+            if np.linalg.norm(y_n) > SLOPE_TOLERANCE * np.linalg.norm(y):
+                return np.inf, None, V @ y_n
+            size = float(np.sqrt(inverse @ y**2))
+            radius = float(np.sqrt(2.0 * max(depth, 0.0)))
+            z = inverse * (radius / size * y - q if size > 0 else -q)
+            return float(-inverse * q @ y) + radius * size, V @ z, None
+        steep = float(q_n @ q_n)
+        t = max(float(y_n @ q_n) / steep, 0.0)
+        across = y_n - t * q_n
+        if np.linalg.norm(across) > SLOPE_TOLERANCE * np.linalg.norm(y):
+            return np.inf, None, V @ across
+        if t * np.sqrt(steep) <= SLOPE_TOLERANCE * np.linalg.norm(y):
+            # Along a parabola yᵀz rises like a root: without end, though in no direction of recession.
+            return (np.inf, None, None) if y.any() else (0.0, V @ (-(max(self.f.r, 0.0) / steep) * q_n), None)
+        z = np.where(curved, inverse * (y / t - q), 0.0)
+        z = z - (float(0.5 * w @ z**2 + q @ z) + self.f.r) / steep * q_n  # f(z) = 0
+        return float(y @ z), V @ z, None
+
+    def _curvature(self) -> tuple[np.ndarray | None, np.ndarray]:
+        """Eigenvalues of P, those of rounding size set to zero, and its eigenvectors; None if one is negative."""
+        w, V = eigh(self.f.hessian())
+        if w[0] < -1e-12 * abs(w).max():
+            return None, V
+        return np.where(w > 1e-12 * w[-1], w, 0.0), V
 
 
 @dataclass(frozen=True)
@@ -295,6 +338,8 @@ class HullForm(Form):
         # Minimise ‖(V - 1pᵀ)ᵀu‖² + s²(1ᵀu - 1)² over u ≥ 0. For u = tz with 1ᵀz = 1 that is t²‖·‖² + s²(t - 1)²,
         # smallest for the weights of the nearest point whatever t is; s brings both parts to one size.
         away = self.points - p
+        if not away.any():
+            return at(np.full(len(away), 1.0 / len(away)), nu=np.zeros(1))
         s = max(float(np.sqrt(np.mean(away**2))), np.finfo(float).tiny)
         try:
             u = nnls(np.vstack([away.T, np.full(len(away), s)]), np.append(np.zeros(p.size), s))[0]

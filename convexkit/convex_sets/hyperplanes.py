@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Any
 
 import numpy as np
+from scipy.linalg import null_space
 
 from ..problem import QCQP
 from ..quadratic import Quadratic
@@ -333,6 +334,8 @@ def supporting_hyperplane(C: Any, x: Any, *, tol: float = 1e-6) -> Hyperplane:
         a = None
         if np.isfinite(relaxed.x).all() and relaxed.x[-1] >= -max(tol, DEPTH):
             a = -relaxed.nu[-C.n:]
+        elif (across := _across(C)) is not None:
+            a = across
     if a is None or not np.linalg.norm(a) > 0:
         return Hyperplane(HyperplaneStatus.INTERIOR, "no hyperplane supports the set at x, which is in its interior.",
                           nothing, np.nan, np.nan, False, x)
@@ -344,6 +347,16 @@ def supporting_hyperplane(C: Any, x: Any, *, tol: float = 1e-6) -> Hyperplane:
         return Hyperplane(HyperplaneStatus.UNKNOWN, f"the normal of the active constraints is none of the set: aᵀz "
                           f"rises {highest.bound - b:.1e} above aᵀx.", nothing, np.nan, np.nan, False, x)
     return Hyperplane(HyperplaneStatus.SUPPORTING, "aᵀz ≤ aᵀx on the whole set.", a, b, 0.0, True, x)
+
+
+def _across(C: ConvexSet) -> np.ndarray | None:
+    """A normal of the affine hull of an image, as far as equalities and the matrix tell it; None if that is everything."""
+    assert C.matrix is not None
+    fixed = np.eye(C.constraints.n)[C.constraints.lb == C.constraints.ub]
+    free = null_space(np.vstack([dense(C.constraints.A), fixed])) if C.constraints.p + len(fixed) else \
+        np.eye(C.constraints.n)
+    beyond = null_space((C.matrix @ free).T)
+    return beyond[:, 0] if beyond.size else None
 
 
 def _outside(C: ConvexSet, x: np.ndarray) -> Hyperplane:

@@ -28,8 +28,9 @@ class SupportValue:
     bound : float, a value that multipliers prove S(y) not to exceed: yᵀx ≤ bound holds on the whole set; +inf where
         nothing is proved
     attained : bool or None, whether a point of the set attains it; None where that is not known
-    direction : (n,) array or None. For +inf: a direction of recession of the set along which yᵀx rises without end.
-        Where the supremum is not attained: the direction in which near-maximisers run away
+    direction : (n,) array or None. For +inf: a direction of recession of the set along which yᵀx rises without end;
+        None where it rises along a parabola only, as x₁ does on x₁² ≤ x₂. Where the supremum is not attained: the
+        direction in which near-maximisers run away
     status, success, message, nit : `optimal`, `unbounded`, `infeasible` for an empty set; `optimal_inaccurate` where
         the value is approached but not attained
 
@@ -76,7 +77,7 @@ def support_function(of: Any, y: Any, *, tol: float = 1e-8) -> SupportValue:
 
     Notes
     -----
-    Closed forms as for `project`, but for a single quadratic; else one `solve`. Over rows, bounds and convex quadratics
+    Closed forms as for `project`; else one `solve`. Over rows, bounds and convex quadratics
     a finite supremum is attained (Belousov & Klatte 2002); with cones it may not be, and is then looked into with one
     more problem, see `SupportValue.attained`. Boyd & Vandenberghe, sections 2.5 and 3.3.
 
@@ -109,8 +110,9 @@ def support_function(of: Any, y: Any, *, tol: float = 1e-8) -> SupportValue:
     value, z, direction = known
     along = None if direction is None else _unit(_linear_part(C, direction))
     if z is None:
-        return SupportValue(Status.UNBOUNDED, "yᵀx rises without end along the direction.", np.inf,
-                            np.full(C.n, np.nan), np.inf, False, along)
+        how = "the direction." if along is not None else "a parabola, though in no direction of recession."
+        return SupportValue(Status.UNBOUNDED, f"yᵀx rises without end along {how}", np.inf, np.full(C.n, np.nan), np.inf,
+                            False, along)
     value += float(y @ C.offset) if C.offset is not None else 0.0
     return SupportValue(Status.OPTIMAL, "closed form.", value, C.point(z), value, True)
 

@@ -128,8 +128,8 @@ def _() -> tuple[Check, ...]:
     import cvxpy as cp
 
     theirs = [conjugate(lambda x: cp.power(x[0], 3), y, lambda x: [x >= 0]) for y in (2.0, -1.0)]
-    return (Check("f* at 2 and -1", [ck.conjugate(lambda x: anp.exp(3 * anp.log(x[0])), [2.0], x0=[1.0]).value, 0.0],
-                  theirs, "cvxpy"),)
+    ours = [-ck.minimize(lambda x, y=y: x[0] ** 3 - y * x[0], [1.0], lb=0.0).value for y in (2.0, -1.0)]
+    return (Check("f* at 2 and -1, over x ≥ 0", ours, theirs, "cvxpy"),)
 
 
 @power.picture("f*(2) is how far the line 2x can be lifted off x³: the largest vertical distance, where slopes agree.")
@@ -145,6 +145,11 @@ def _(axes: Any) -> None:
     axes.legend(frameon=False)
 
 
+def of_inverse(x: Any) -> Any:
+    """tr X / det X = tr X⁻¹ for X = [x₁ x₂; x₂ x₃], and nothing unless both are positive."""
+    return anp.exp(anp.log(x[0] + x[2]) - anp.log(x[0] * x[2] - x[1] ** 2))
+
+
 @chapter.case(
     "3.37", "C3-10", "Exercise 3.37", "The conjugate of the trace of the inverse",
     statement="f(X) = tr X⁻¹ on positive definite matrices, here 2×2. The supremum of tr(YX) - tr X⁻¹ is where X⁻² = "
@@ -152,11 +157,8 @@ def _(axes: Any) -> None:
     primal="maximise tr(YX) - tr X⁻¹   subject to  X ≻ 0",
     dual="f*(Y) = -2 tr (-Y)^½  for Y ⪯ 0,   X = (-Y)^-½")
 def trace_of_inverse() -> Answer:
-    def f(x: Any) -> Any:  # X = [x₁ x₂; x₂ x₃]: tr X / det X, and nothing unless both are positive
-        return anp.exp(anp.log(x[0] + x[2]) - anp.log(x[0] * x[2] - x[1] ** 2))
-
     Ys = [-np.diag([1.0, 4.0]), -np.array([[2.0, 1.0], [1.0, 2.0]])]
-    found = [ck.conjugate(f, [Y[0, 0], 2 * Y[0, 1], Y[1, 1]], x0=[1.0, 0.0, 1.0]) for Y in Ys]
+    found = [ck.conjugate(of_inverse, [Y[0, 0], 2 * Y[0, 1], Y[1, 1]], x0=[1.0, 0.0, 1.0]) for Y in Ys]
 
     def root(M: np.ndarray, power: float) -> np.ndarray:
         w, V = np.linalg.eigh(M)
@@ -181,7 +183,8 @@ def _() -> tuple[Check, ...]:
     Y = -np.array([[2.0, 1.0], [1.0, 2.0]])
     model = cp.Problem(cp.Maximize(cp.trace(Y @ X) - cp.tr_inv(X)))
     model.solve(solver="CLARABEL")
-    return (Check("f*(-[2 1; 1 2])", -2 * (np.sqrt(3) + 1), model.value, "cvxpy", 1e-6),)
+    ours = ck.conjugate(of_inverse, [Y[0, 0], 2 * Y[0, 1], Y[1, 1]], x0=[1.0, 0.0, 1.0]).value
+    return (Check("f*(-[2 1; 1 2])", ours, model.value, "cvxpy"),)
 
 
 @chapter.case(
@@ -260,9 +263,12 @@ def _() -> tuple[Check, ...]:
     import cvxpy as cp
 
     f = [conjugate(lambda x: cp.pos(x[0]), y) for y in (0.4, 3.0)]
+    ours = [ck.conjugate(ck.MaxAffine([0.0, 1.0]), [y]).value for y in (0.4, 3.0)]
+    epigraph = ck.QCQP(ck.Quadratic(np.diag([0.0, 2.0])), G=[[1.0, -1.0]], h=[0.0], lb=[-np.inf, 0.0])
+    our_square = [ck.conjugate(epigraph, [y, 0.0]).value for y in (0.4, 3.0, -1.0)]
     square = [conjugate(lambda x: cp.square(cp.pos(x[0])), y) for y in (0.4, 3.0, -1.0)]
-    return (Check("f* at 0.4 and 3", [0.0, np.inf], f, "cvxpy"),
-            Check("(f²)* at 0.4, 3, -1", [0.04, 2.25, np.inf], square, "cvxpy", 1e-6))
+    return (Check("f* at 0.4 and 3", ours, f, "cvxpy"),
+            Check("(f²)* at 0.4, 3, -1", our_square, square, "cvxpy"))
 
 
 @positive_part.picture("The two conjugates where they are finite: zero on [0, 1] for the positive part, ¼y² on y ≥ 0 "
