@@ -1,0 +1,5 @@
+"""The chapter that the modules fill."""
+
+from ..case import Chapter
+
+chapter = Chapter(3, "Convex functions")
