@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 import convexkit as ck
-from case_studies.trpo.networks import Mlp, tanh_layer
+from case_studies.trpo.networks import Mlp, dense_layer
 from case_studies.trpo.policies import Policy
 
 NETWORK = Mlp((3, 7, 5, 2))
@@ -35,13 +35,13 @@ def test_layers_are_views_of_theta():
     assert np.count_nonzero(theta == 0) == 7 * 5 + 5
 
 
-def test_a_tanh_layer_has_the_derivatives_of_autograd():
+def test_a_dense_layer_has_the_derivatives_of_autograd():
     rng = np.random.default_rng(0)
     x, W, b = rng.standard_normal((5, 3)), rng.standard_normal((3, 4)), rng.standard_normal(4)
     parts = np.split(np.arange(31), [15, 27])
 
     def mine(t):
-        return anp.sum(tanh_layer(t[parts[0]].reshape((5, 3)), t[parts[1]].reshape((3, 4)), t[parts[2]]) ** 2)
+        return anp.sum(dense_layer(t[parts[0]].reshape((5, 3)), t[parts[1]].reshape((3, 4)), t[parts[2]]) ** 2)
 
     def theirs(t):
         return anp.sum(anp.tanh(anp.dot(t[parts[0]].reshape((5, 3)), t[parts[1]].reshape((3, 4))) + t[parts[2]]) ** 2)
@@ -65,7 +65,7 @@ def test_forward_and_backward_derivatives_of_the_network_agree():
 def test_a_saturated_layer_does_not_overflow_in_float32():
     x, b = np.ones((1, 1), np.float32), np.zeros(2, np.float32)
     W = np.array([[-500.0, 500.0]], np.float32)
-    np.testing.assert_array_equal(ck.gradient(lambda b: anp.sum(tanh_layer(x, W, b)), b), [0.0, 0.0])
+    np.testing.assert_array_equal(ck.gradient(lambda b: anp.sum(dense_layer(x, W, b)), b), [0.0, 0.0])
 
 
 def test_models_of_the_network_have_the_right_slopes():

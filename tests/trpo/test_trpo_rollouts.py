@@ -11,7 +11,7 @@ ALWAYS = {0: np.array([[99.0, 0.0]]), 1: np.array([[0.0, 99.0]])}
 
 
 def collector(*envs):
-    return Collector(envs, 2, lambda actions: actions.tolist(), range(len(envs)))
+    return Collector(envs, 2, lambda actions: actions.tolist(), lambda n, episode: 100 * n + episode)
 
 
 def collect(source, horizon, action):
@@ -86,7 +86,7 @@ class Broken(Countdown):
 def test_what_is_not_finite_is_named_with_environment_and_step(bad, what):
     source = collector(Countdown(limit=100), Broken(**bad))
     collect(source, 2, action=0)
-    with pytest.raises(ck.ConvexkitError, match=rf"environment 1 returned {what} that is not finite in its step 3;"):
+    with pytest.raises(ck.ConvexkitError, match=rf"environment 1 \(env\) returned {what} that is not finite in its step 3;"):
         collect(source, 2, action=0)
 
 
@@ -95,7 +95,7 @@ def test_observations_of_any_shape_are_flattened():
         def _see(self):
             return np.full((2, 3), self.t, dtype=np.uint8)
 
-    source = Collector([Picture(limit=2)], 6, lambda a: a.tolist(), [0])
+    source = Collector([Picture(limit=2)], 6, lambda a: a.tolist(), lambda n, episode: episode)
     batch = collect(source, 3, action=0)
     assert batch.observations.shape == (3, 1, 6)
     np.testing.assert_array_equal(batch.final_observations, np.full((1, 6), 2.0))
@@ -117,8 +117,8 @@ def test_continuous_actions_are_kept_unclipped_and_sent_clipped():
 
     env = Pushed()
     known = spaces(env)
-    assert (known.observations, known.actions, known.discrete) == (2, 2, False)
-    source = Collector([env], 2, known.to_env, [0])
+    assert (known.observations, known.distribution) == (2, DiagonalGaussian(2))
+    source = Collector([env], 2, known.to_env, lambda n, episode: episode)
     batch = source.collect(lambda x: np.array([[5.0, 0.5, -9.0, -9.0]], np.float32), DiagonalGaussian(2), 3,
                            np.random.default_rng(0))
     assert batch.actions.shape == (3, 1, 2)
