@@ -115,12 +115,14 @@ class TrpoConfig:
                                       "0.7 to the power of 11 is 2 %", AT_LEAST_ONE)
     vpg_step: float = setting(0.01, "Step length of the plain gradient: theta + vpg_step · gradient (vpg only).",
                               "measured on CartPole: 0.1 collapses for some seeds", POSITIVE)
-    value_iterations: int = setting(2, "Gauss-Newton iterations of the baseline after each batch; 0 freezes it.",
-                                    "measured on CartPole and Pendulum", AT_LEAST_ZERO)
-    value_cg_iterations: int = setting(5, "Largest number of conjugate gradient iterations in each of them.",
-                                       "measured on CartPole and Pendulum", AT_LEAST_ONE)
-    value_damping: float = setting(0.1, "Multiple of the identity added to the baseline's Gauss-Newton matrix.",
-                                   "measured on CartPole and Pendulum", POSITIVE)
+    value_passes: int = setting(1, "Passes over each batch to fit the baseline to it; 0 freezes the baseline.",
+                                "measured: benchmarks/trpo_value_fit.py", AT_LEAST_ZERO)
+    value_parts: int = setting(4, "Random parts of the batch in a pass, with a Gauss-Newton step on each.",
+                               "measured: benchmarks/trpo_value_fit.py", AT_LEAST_ONE)
+    value_cg_iterations: int = setting(5, "Largest number of conjugate gradient iterations in each of these steps.",
+                                       "measured: benchmarks/trpo_value_fit.py", AT_LEAST_ONE)
+    value_damping: float = setting(0.03, "Multiple of the identity added to the baseline's Gauss-Newton matrix.",
+                                   "measured: benchmarks/trpo_value_fit.py", POSITIVE)
     initial_log_std: float = setting(0.0, "Logarithm of the first standard deviation of continuous actions.",
                                      "stable-baselines3", Interval())
     normalize_observations: bool = setting(True, "Shift and scale observations by their running mean and deviation.",

@@ -143,8 +143,9 @@ class Trainer:
         used, self.damping = self.damping, next_damping(self.damping, update) if config.adaptive_damping \
             else self.damping
         clock.append(time.process_time())
-        self.baseline = self.baseline.fitted(observations, targets, iterations=config.value_iterations,
-                                             cg_iterations=config.value_cg_iterations, damping=config.value_damping)
+        self.baseline = self.baseline.fitted(
+            observations, targets, self._random(4, self.iteration), passes=config.value_passes,
+            parts=config.value_parts, cg_iterations=config.value_cg_iterations, damping=config.value_damping)
         clock.append(time.process_time())
         if config.normalize_observations:
             self.moments = self.moments.updated(batch.flat(batch.observations))
