@@ -71,14 +71,14 @@ def test_an_unsupported_action_space_is_named(tmp_path, capsys):
     class Buttons(Countdown):
         def __init__(self):
             super().__init__()
-            self.action_space = gymnasium.spaces.MultiBinary(3)
+            self.action_space = gymnasium.spaces.Text(3)
 
     gymnasium.register("Buttons-v0", entry_point=Buttons)
     try:
         message = fails(capsys, "train", "--env", "Buttons-v0", "--out", tmp_path / "run")
     finally:
         del gymnasium.registry["Buttons-v0"]
-    assert "--env = 'Buttons-v0' has actions of type MultiBinary" in message
+    assert "--env = 'Buttons-v0' has actions of type Text" in message
     assert not (tmp_path / "run").exists()
 
 

@@ -52,6 +52,54 @@ def test_a_dense_layer_has_the_derivatives_of_autograd():
     np.testing.assert_allclose(ck.hessian_operator(mine, t) @ v, ck.hessian_operator(theirs, t) @ v, atol=1e-12)
 
 
+@pytest.mark.parametrize("activation", ["tanh", "relu", "elu"])
+def test_the_network_has_the_derivatives_of_its_layers(activation):
+    network = Mlp((3, 7, 5, 2), activation)
+    theta, x = theta_and_inputs()
+    v = np.random.default_rng(1).standard_normal(network.size)
+
+    def whole(t):
+        return anp.sum(network(t, x) ** 2)
+
+    def layered(t):
+        return anp.sum(network.layered(t, x) ** 2)
+
+    assert whole(theta) == pytest.approx(layered(theta))
+    np.testing.assert_allclose(ck.gradient(whole, theta), ck.gradient(layered, theta), rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(ck.hessian_operator(whole, theta) @ v, ck.hessian_operator(layered, theta) @ v,
+                               rtol=1e-9, atol=1e-9)
+    one, other = (ck.gauss_newton_operator(f, theta, lambda u: u) @ v
+                  for f in (lambda t: network(t, x), lambda t: network.layered(t, x)))
+    np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize(("activation", "expected"), [("tanh", np.tanh), ("relu", lambda z: np.maximum(z, 0)),
+                                                      ("elu", lambda z: np.where(z > 0, z, np.exp(z) - 1))])
+def test_activations_are_the_usual_ones(activation, expected):
+    z = np.linspace(-3, 3, 14).reshape(1, -1)
+    np.testing.assert_allclose(dense_layer(np.zeros((1, 1)), np.zeros((1, 14)), z, activation), expected(z), atol=1e-15)
+    actor = Mlp((1, 14, 14), activation)
+    theta = np.concatenate([np.zeros(14), z[0], np.eye(14).ravel(), np.zeros(14)])
+    forward = actor.fast_forward(theta, 1, np.zeros(1), np.ones(1))
+    np.testing.assert_allclose(forward(np.zeros((1, 1))), expected(z), atol=1e-15)
+
+
+def test_the_names_of_activations_are_those_of_the_settings():
+    from case_studies.trpo.config import TrpoConfig
+    from case_studies.trpo.networks import ACTIVATIONS
+
+    setting = TrpoConfig.__dataclass_fields__["activation"]
+    assert setting.metadata["range"].words == tuple(ACTIVATIONS)
+
+
+def test_parameters_behind_those_of_the_network_have_no_gradient():
+    theta, x = theta_and_inputs()
+    longer = np.concatenate([theta, [7.0]])
+    gradient = ck.gradient(lambda t: anp.sum(NETWORK(t, x)), longer)
+    assert gradient[-1] == 0
+    np.testing.assert_array_equal(gradient[:-1], ck.gradient(lambda t: anp.sum(NETWORK(t, x)), theta))
+
+
 def test_forward_and_backward_derivatives_of_the_network_agree():
     theta, x = theta_and_inputs()
     v = np.random.default_rng(1).standard_normal(NETWORK.size)
