@@ -28,7 +28,7 @@ class Baseline:
     >>> rng = np.random.default_rng(0)
     >>> x = rng.standard_normal((200, 2)).astype(np.float32)
     >>> returns = 100.0 + 10.0 * x[:, 0]
-    >>> baseline = Baseline.start(Mlp((2, 16, 1)), rng).fitted(x, returns, iterations=20)
+    >>> baseline = Baseline.start(Mlp((2, 16, 1)), rng).fitted(x, returns, rng, passes=10)
     >>> bool(explained_variance(baseline.values(x), returns) > 0.99)
     True
     """
@@ -68,9 +68,9 @@ class Baseline:
         b += (self.shift - shift) / scale
         return replace(self, weights=weights, shift=shift, scale=scale)
 
-    def fitted(self, observations: np.ndarray, targets: np.ndarray, *, iterations: int = 2, cg_iterations: int = 5,
-               damping: float = 0.1) -> Baseline:
-        """After a few Gauss-Newton steps on the whole batch; the loss does not rise.
+    def fitted(self, observations: np.ndarray, targets: np.ndarray, rng: np.random.Generator, *, passes: int = 1,
+               parts: int = 4, cg_iterations: int = 4, damping: float = 0.03) -> Baseline:
+        """After a few Gauss-Newton steps, each on its own random part of the batch, whose loss does not rise.
 
             minimise  (1/2N) Σ (V(s) - target)² / scale²,       (JᵀJ/N + damping·I) p = -gradient
 
@@ -78,38 +78,45 @@ class Baseline:
         ----------
         observations : (N, d), normalised
         targets : (N,), in units of return
-        iterations, cg_iterations, damping : `value_*` of `TrpoConfig`
+        rng : deals the rows to the parts
+        passes, parts, cg_iterations, damping : `value_*` of `TrpoConfig`
 
         Notes
         -----
-        A Gauss-Newton step costs one gradient, cg_iterations + 1 products with JᵀJ and one loss for each trial.
+        A pass costs as much as one Gauss-Newton step on the whole batch, whatever the number of parts: one gradient,
+        cg_iterations + 1 products with JᵀJ and one loss for each trial. Steps on parts get further, as the later
+        ones start from where the earlier ones have come to.
         """
-        if iterations == 0:
+        if passes == 0:
             return self
         baseline = self.rescaled(targets)
         if baseline.scale == 0:
             return baseline
         goal = ((targets - baseline.shift) / baseline.scale).astype(observations.dtype)[:, None]
-        share = 1.0 / len(goal)
-
-        def outputs(weights: Any) -> Any:
-            return self.network(weights, observations)
-
-        def loss(weights: Any) -> Any:
-            # Not anp.mean and not **: their derivatives in autograd turn float32 into float64.
-            error = outputs(weights) - goal
-            return anp.sum(error * error) * (0.5 * share)
-
         weights = baseline.weights
-        for _ in range(iterations):
-            model = ck.linear_model(loss, weights)
-            curvature = ck.gauss_newton_operator(outputs, weights, lambda u: share * u)
-            p = ck.conjugate_gradient(ck.damped(curvature, damping), -model.q, rtol=CG_RTOL, maxiter=cg_iterations).x
-            search = ck.backtracking(loss, weights, p, float(model.q @ p), fx=model.r, maxiter=10)
-            if not search.success:
-                break
-            weights = search.x
+        for _ in range(passes):
+            for rows in np.array_split(rng.permutation(len(goal)), min(parts, len(goal))):
+                weights = gauss_newton_step(self.network, weights, observations[rows], goal[rows], cg_iterations, damping)
         return replace(baseline, weights=weights)
+
+
+def gauss_newton_step(network: Mlp, weights: np.ndarray, x: np.ndarray, goal: np.ndarray, cg_iterations: int,
+                      damping: float) -> np.ndarray:
+    """New weights after one damped Gauss-Newton step towards network(weights, x) = goal; the old ones if it fails."""
+    share = 1.0 / len(goal)
+
+    def outputs(w: Any) -> Any:
+        return network(w, x)
+
+    def loss(w: Any) -> Any:
+        # Not anp.mean and not **: their derivatives in autograd turn float32 into float64.
+        error = outputs(w) - goal
+        return anp.sum(error * error) * (0.5 * share)
+
+    model = ck.linear_model(loss, weights)
+    curvature = ck.gauss_newton_operator(outputs, weights, lambda u: share * u)
+    p = ck.conjugate_gradient(ck.damped(curvature, damping), -model.q, rtol=CG_RTOL, maxiter=cg_iterations).x
+    return ck.backtracking(loss, weights, p, float(model.q @ p), fx=model.r, maxiter=10).x
 
 
 def explained_variance(values: np.ndarray, targets: np.ndarray) -> float:

@@ -1,4 +1,9 @@
-"""A trained policy in one .npz file: parameters, baseline, normaliser and settings."""
+"""A run in one .npz file: policy, baseline, normaliser, settings, and where the environments stand.
+
+The file is data: arrays and a json text, read without pickle. There are no states of random generators in it because
+none outlives an iteration: the numbers of iteration i come from (seed, i), those of an episode from (seed,
+environment, number of the episode).
+"""
 
 from __future__ import annotations
 
@@ -16,21 +21,25 @@ import convexkit as ck
 
 from .config import TrpoConfig
 from .normalization import RunningMoments
+from .rollouts import Standing
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What is left of a run.
+    """A run after a whole iteration.
 
     Attributes
     ----------
     config : TrpoConfig
     theta : (n,) float32, parameters of the policy
     value_weights : (m,) float32, with value_shift and value_scale: the baseline
-    moments : RunningMoments, of the observations the policy was trained on
-    iteration, env_steps : int, when it was taken
+    moments : RunningMoments, of the observations; the next batch is normalised by them
+    iteration, env_steps, episodes : int, when it was taken
+    damping : of the next update
+    recent : returns of the last episodes, at most 100
+    standing : Standing, of the environments
     """
 
     config: TrpoConfig
@@ -41,14 +50,24 @@ class Checkpoint:
     moments: RunningMoments
     iteration: int
     env_steps: int
+    episodes: int
+    damping: float
+    recent: tuple[float, ...]
+    standing: Standing
 
 
 def write_atomically(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
-    """Write a file through `write(handle)` so that a reader finds the old one or the new one, never half."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    """Write a file through `write(handle)` so that a reader finds the old one or the new one, never half.
+
+    What a killed process leaves behind is one file, which the next write replaces.
+    """
+    temporary = path.with_name(f".{path.name}.part")
     try:
         with open(temporary, "wb") as file:
             write(file)
+            # On disk before it takes the name: after a power failure too, the name is that of a whole file.
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -57,7 +76,7 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
 
 def save(path: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint, replacing the file in one step."""
-    moments = checkpoint.moments
+    moments, standing = checkpoint.moments, checkpoint.standing
     arrays: dict[str, Any] = {
         "format": FORMAT,
         "config": json.dumps(checkpoint.config.to_dict()),
@@ -70,6 +89,15 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
         "squares": moments.squares,
         "iteration": checkpoint.iteration,
         "env_steps": checkpoint.env_steps,
+        "episodes": checkpoint.episodes,
+        "damping": checkpoint.damping,
+        "recent": np.array(checkpoint.recent, dtype=np.float64),
+        "standing_episodes": standing.episodes,
+        "standing_lengths": standing.lengths,
+        "standing_actions": standing.actions,
+        "standing_returns": standing.returns,
+        "standing_observations": standing.observations,
+        "standing_steps": standing.steps,
     }
     write_atomically(path, lambda file: np.savez(file, **arrays))
 
@@ -91,16 +119,16 @@ def load(path: Path) -> Checkpoint:
     except (OSError, ValueError, TypeError, AttributeError, EOFError, zipfile.BadZipFile):
         raise ck.FormatError(f"{path}: not a checkpoint, or a damaged one; train again or name another run.") from None
 
-    def entry(key: str, kind: str, ndim: int) -> Any:
+    def entry(key: str, kind: str, ndim: int | None) -> Any:
         if key not in stored:
             raise ck.FormatError(f"{path}: the array '{key}' is missing.")
         array = stored[key]
-        if array.dtype.kind not in kind or array.ndim != ndim:
+        if array.dtype.kind not in kind or ndim is not None and array.ndim != ndim:
             raise ck.FormatError(f"{path}: '{key}' has type {array.dtype} and shape {array.shape}; expected "
-                                 f"{'text' if kind == 'U' else 'numbers'} in {ndim} dimensions.")
+                                 f"{'text' if kind == 'U' else 'numbers'} in {'some' if ndim is None else ndim} dimensions.")
         if kind != "U" and not np.isfinite(array).all():
             raise ck.FormatError(f"{path}: '{key}' holds numbers that are not finite.")
-        return array if ndim else array[()]
+        return array[()] if ndim == 0 else array
 
     version = int(entry("format", "iu", 0))
     if version != FORMAT:
@@ -120,4 +148,32 @@ def load(path: Path) -> Checkpoint:
     return Checkpoint(
         config, theta, weights, float(entry("value_shift", "fiu", 0)), float(entry("value_scale", "fiu", 0)),
         RunningMoments(int(entry("count", "iu", 0)), mean, squares), int(entry("iteration", "iu", 0)),
-        int(entry("env_steps", "iu", 0)))
+        int(entry("env_steps", "iu", 0)), int(entry("episodes", "iu", 0)), float(entry("damping", "fiu", 0)),
+        tuple(entry("recent", "f", 1).tolist()), _standing(path, entry, config.envs, mean.size))
+
+
+def check_sizes(stored: Checkpoint, path: Path, *, theta: int, observations: int, value_weights: int | None = None
+                ) -> None:
+    """Raise FormatError unless the arrays fit an environment's spaces and the settings' networks."""
+    wanted = [("theta", stored.theta, theta), ("mean", stored.moments.mean, observations)]
+    if value_weights is not None:
+        wanted.append(("value_weights", stored.value_weights, value_weights))
+    for name, array, size in wanted:
+        if array.shape != (size,):
+            raise ck.FormatError(f"{path}: {name} has shape {array.shape}; {stored.config.env} needs ({size},).")
+
+
+def _standing(path: Path, entry: Callable[[str, str, int | None], Any], envs: int, size: int) -> Standing:
+    standing = Standing(entry("standing_episodes", "iu", 1), entry("standing_lengths", "iu", 1),
+                        entry("standing_actions", "fiu", None), entry("standing_returns", "f", 1),
+                        entry("standing_observations", "f", 2), int(entry("standing_steps", "iu", 0)))
+    shapes = {"standing_episodes": (envs,), "standing_lengths": (envs,), "standing_returns": (envs,),
+              "standing_observations": (envs, size)}
+    for key, shape in shapes.items():
+        found = entry(key, "fiu", None).shape
+        if found != shape:
+            raise ck.FormatError(f"{path}: '{key}' has shape {found}; {envs} environments need {shape}.")
+    if (standing.lengths < 0).any() or standing.actions.ndim == 0 or standing.lengths.sum() != len(standing.actions):
+        raise ck.FormatError(f"{path}: 'standing_lengths' {standing.lengths.tolist()} do not add up to the number of "
+                             f"'standing_actions', of shape {standing.actions.shape}.")
+    return standing

@@ -1,12 +1,20 @@
-"""Every setting of a run: its default, what it means, its range and where the default comes from."""
+"""Every setting of a run: its default, what it means, its range and where the default comes from.
+
+`settings.toml`, beside this file, has the values that differ for an environment.
+"""
 
 from __future__ import annotations
 
+import sys
 from dataclasses import Field, asdict, dataclass, field, fields
+from functools import cache
 from math import inf
+from pathlib import Path
 from typing import Any
 
 import convexkit as ck
+
+SETTINGS = Path(__file__).with_name("settings.toml")
 
 
 @dataclass(frozen=True)
@@ -27,13 +35,26 @@ class Interval:
         return f"{'[' if self.closed_low else '('}{self.low:g}, {self.high:g}{']' if self.closed_high else ')'}"
 
 
+@dataclass(frozen=True)
+class Choice:
+    """The words a setting may take."""
+
+    words: tuple[str, ...]
+
+    def __contains__(self, word: str) -> bool:
+        return word in self.words
+
+    def __str__(self) -> str:
+        return ", ".join(self.words)
+
+
 POSITIVE = Interval(0)
 AT_LEAST_ZERO = Interval(0, closed_low=True)
 AT_LEAST_ONE = Interval(1, closed_low=True)
 SHARE = Interval(0, 1, closed_low=True, closed_high=True)
 
 
-def setting(default: Any, sentence: str, source: str, interval: Interval | None = None) -> Any:
+def setting(default: Any, sentence: str, source: str, interval: Interval | Choice | None = None) -> Any:
     """A dataclass field that carries its own documentation."""
     return field(default=default, metadata={"sentence": sentence, "range": interval, "source": source})
 
@@ -58,6 +79,8 @@ class TrpoConfig:
     """
 
     env: str = setting("CartPole-v1", "Gymnasium id of the environment.", "Gymnasium")
+    algorithm: str = setting("trpo", "The step: trust region, natural gradient (no line search), or plain gradient.",
+                             "", Choice(("trpo", "npg", "vpg")))
     steps: int = setting(100_000, "Environment steps of the whole run, rounded down to whole batches.",
                          "the usual budget for classic control", AT_LEAST_ONE)
     seed: int = setting(0, "Seed of everything random: networks, actions and environments.", "", AT_LEAST_ZERO)
@@ -65,8 +88,9 @@ class TrpoConfig:
                         "measured: one network pass serves all of them", AT_LEAST_ONE)
     batch_size: int = setting(2000, "Steps between two updates, over all environments together.",
                               "measured on CartPole: half of it is less steady", Interval(2, closed_low=True))
-    hidden: tuple[int, ...] = setting((64, 64), "Widths of the hidden tanh layers of policy and baseline.",
+    hidden: tuple[int, ...] = setting((64, 64), "Widths of the hidden layers of policy and baseline.",
                                       "Spinning Up", AT_LEAST_ONE)
+    activation: str = setting("tanh", "Activation of the hidden layers.", "Spinning Up", Choice(("tanh", "relu", "elu")))
     gamma: float = setting(0.99, "Discount factor.", "Schulman et al. 2016", SHARE)
     gae_lambda: float = setting(0.95, "Decay of the advantage estimator: 0 is one step, 1 is Monte Carlo.",
                                 "Schulman et al. 2016", SHARE)
@@ -74,6 +98,11 @@ class TrpoConfig:
                             "Schulman et al. 2015", POSITIVE)
     damping: float = setting(0.1, "Multiple of the identity added to the Fisher matrix.",
                              "Spinning Up", POSITIVE)
+    adaptive_damping: bool = setting(False, "Raise the damping after a shortened step, lower it after a full one.",
+                                     "Levenberg-Marquardt; Martens & Grosse 2015, section 6.5")
+    metric_share: float = setting(1.0, "Share of the batch that the Fisher matrix is averaged over; gradient, KL and "
+                                       "line search always see all of it.",
+                                  "Schulman et al. 2015, Appendix C, took a tenth", Interval(0, 1, closed_high=True))
     cg_iterations: int = setting(10, "Largest number of conjugate gradient iterations of one update.",
                                  "Schulman et al. 2015, Appendix C", AT_LEAST_ONE)
     cg_rtol: float = setting(0.01, "Conjugate gradient stops at this relative residual.",
@@ -84,12 +113,16 @@ class TrpoConfig:
                             "Boyd & Vandenberghe, section 9.2", Interval(0, 1))
     line_search_trials: int = setting(12, "Largest number of trial steps of one line search.",
                                       "0.7 to the power of 11 is 2 %", AT_LEAST_ONE)
-    value_iterations: int = setting(2, "Gauss-Newton iterations of the baseline after each batch; 0 freezes it.",
-                                    "measured on CartPole and Pendulum", AT_LEAST_ZERO)
-    value_cg_iterations: int = setting(5, "Largest number of conjugate gradient iterations in each of them.",
-                                       "measured on CartPole and Pendulum", AT_LEAST_ONE)
-    value_damping: float = setting(0.1, "Multiple of the identity added to the baseline's Gauss-Newton matrix.",
-                                   "measured on CartPole and Pendulum", POSITIVE)
+    vpg_step: float = setting(0.01, "Step length of the plain gradient: theta + vpg_step · gradient (vpg only).",
+                              "measured on CartPole: 0.1 collapses for some seeds", POSITIVE)
+    value_passes: int = setting(1, "Passes over each batch to fit the baseline to it; 0 freezes the baseline.",
+                                "measured: benchmarks/trpo_value_fit.py", AT_LEAST_ZERO)
+    value_parts: int = setting(4, "Random parts of the batch in a pass, one fitting step on each.",
+                               "measured: benchmarks/trpo_value_fit.py", AT_LEAST_ONE)
+    value_cg_iterations: int = setting(4, "Largest number of conjugate gradient iterations in each of these steps.",
+                                       "measured: benchmarks/trpo_value_fit.py", AT_LEAST_ONE)
+    value_damping: float = setting(0.03, "Multiple of the identity added to the baseline's Gauss-Newton matrix.",
+                                   "measured: benchmarks/trpo_value_fit.py", POSITIVE)
     initial_log_std: float = setting(0.0, "Logarithm of the first standard deviation of continuous actions.",
                                      "stable-baselines3", Interval())
     normalize_observations: bool = setting(True, "Shift and scale observations by their running mean and deviation.",
@@ -107,6 +140,15 @@ class TrpoConfig:
         if self.steps < self.batch_size:
             raise ck.ProblemError(f"steps = {self.steps} is less than batch_size = {self.batch_size}; "
                                   "there would be no update.")
+
+    @classmethod
+    def for_env(cls, env: str, **settings: Any) -> TrpoConfig:
+        """The settings of `settings.toml` for an environment, and those given here on top of them.
+
+        >>> TrpoConfig.for_env("Pendulum-v1").gamma, TrpoConfig.for_env("Pendulum-v1", gamma=0.95).gamma
+        (0.9, 0.95)
+        """
+        return cls.from_dict({**tuned(env), **settings, "env": env})
 
     @property
     def horizon(self) -> int:
@@ -147,8 +189,11 @@ def check(option: Field[Any], value: Any) -> None:
         _check_number(name, value, int if option.type == "int" else float, interval)
     elif option.type == "bool" and not isinstance(value, bool):
         raise ck.ProblemError(f"{name} must be True or False; got {value!r}.")
-    elif option.type == "str" and not (isinstance(value, str) and value):
-        raise ck.ProblemError(f"{name} must be a name; got {value!r}.")
+    elif option.type == "str":
+        if not (isinstance(value, str) and value):
+            raise ck.ProblemError(f"{name} must be a name; got {value!r}.")
+        if interval is not None and value not in interval:
+            raise ck.ProblemError(f"{name} = {value!r} is unknown; expected one of {interval}.")
 
 
 def _check_number(name: str, value: Any, kind: type, interval: Interval) -> None:
@@ -163,5 +208,31 @@ def _check_number(name: str, value: Any, kind: type, interval: Interval) -> None
 def describe(option: Field[Any]) -> str:
     """Sentence, range and source of a setting in one line: the help of the command line."""
     interval, source = option.metadata["range"], option.metadata["source"]
-    notes = [note for note in (f"in {interval}" if interval is not None else "", source) if note]
+    within = "one of" if isinstance(interval, Choice) else "in"
+    notes = [note for note in (f"{within} {interval}" if interval is not None else "", source) if note]
     return option.metadata["sentence"] + (f" ({'; '.join(notes)})" if notes else "")
+
+
+def tuned(env: str) -> dict[str, Any]:
+    """The section of `settings.toml` for an environment: of its id, or of its name without the version.
+
+    >>> tuned("Swimmer-v5") == tuned("Swimmer-v4"), tuned("Unheard-of-v0")
+    (True, {})
+    """
+    sections = _sections()
+    section = sections.get(env, sections.get(env.rpartition("-v")[0], {}))
+    return {key: value for key, value in section.items() if key != "source"}
+
+
+@cache
+def _sections() -> dict[str, dict[str, Any]]:
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        try:
+            import tomli as tomllib
+        except ImportError:
+            raise ck.MissingDependencyError(
+                "settings.toml needs tomli before Python 3.11: pip install 'convexkit[trpo]'.") from None
+    sections: dict[str, dict[str, Any]] = tomllib.loads(SETTINGS.read_text(encoding="utf-8"))
+    return sections

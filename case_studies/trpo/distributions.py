@@ -8,9 +8,11 @@ differentiable in the outputs. `fisher` is the metric of those outputs:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import reduce
 from math import log, pi
+from operator import add
 from typing import Any, Protocol
 
 import autograd.numpy as anp
@@ -168,3 +170,124 @@ class DiagonalGaussian:
         diagonal = np.full_like(outputs, 2.0)
         diagonal[:, :self.d] = np.exp(-2 * outputs[:, self.d:])
         return lambda u: diagonal * u
+
+
+@dataclass(frozen=True)
+class MultiCategorical:
+    """Several independent choices at once, the i-th among sizes[i]; outputs are their logits, side by side.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> switch_and_die = MultiCategorical((2, 6))
+    >>> switch_and_die.entropy(np.zeros((1, 8))).round(4), float(np.log(2 * 6).round(4))
+    (array([2.4849]), 2.4849)
+    """
+
+    sizes: tuple[int, ...]
+
+    @property
+    def outputs(self) -> int:
+        """The logits of all choices."""
+        return sum(self.sizes)
+
+    @property
+    def parts(self) -> list[tuple[Categorical, slice]]:
+        """Each choice, with its columns of the outputs."""
+        ends = np.cumsum(self.sizes).tolist()
+        return [(Categorical(n), slice(end - n, end)) for n, end in zip(self.sizes, ends, strict=True)]
+
+    def noise(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+        """Gumbel noise."""
+        return rng.gumbel(size=(*shape, self.outputs)).astype(np.float32)
+
+    def sample(self, outputs: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        """(N, number of choices) integers, each as in `Categorical`."""
+        return np.stack([part.sample(outputs[:, at], noise[:, at]) for part, at in self.parts], axis=1)
+
+    def mode(self, outputs: np.ndarray) -> np.ndarray:
+        """The largest logit of each choice."""
+        return np.stack([part.mode(outputs[:, at]) for part, at in self.parts], axis=1)
+
+    def log_prob(self, outputs: Any, actions: np.ndarray) -> Any:
+        """Probabilities of independent choices multiply."""
+        return _total(part.log_prob(outputs[:, at], actions[:, i]) for i, (part, at) in enumerate(self.parts))
+
+    def kl(self, old: np.ndarray, new: Any) -> Any:
+        """Divergences of independent choices add up."""
+        return _total(part.kl(old[:, at], new[:, at]) for part, at in self.parts)
+
+    def entropy(self, outputs: Any) -> Any:
+        """Entropies of independent choices add up."""
+        return _total(part.entropy(outputs[:, at]) for part, at in self.parts)
+
+    def fisher(self, outputs: np.ndarray) -> Product:
+        """M is block diagonal, a block for each choice."""
+        products = [(part.fisher(outputs[:, at]), at) for part, at in self.parts]
+        return lambda u: np.concatenate([product(u[:, at]) for product, at in products], axis=1)
+
+
+@dataclass(frozen=True)
+class Bernoulli:
+    """n independent switches; outputs are log-odds, the i-th switch is on with probability 1/(1 + exp(-outputs[i])).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Bernoulli(3).log_prob(np.zeros((1, 3)), np.array([[1, 0, 1]])).round(4), float(np.log(1 / 8).round(4))
+    (array([-2.0794]), -2.0794)
+    """
+
+    n: int
+
+    @property
+    def outputs(self) -> int:
+        """n log-odds."""
+        return self.n
+
+    def noise(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+        """Logistic noise, the difference of two Gumbel variables."""
+        return rng.logistic(size=(*shape, self.n)).astype(np.float32)
+
+    def sample(self, outputs: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        """On where log-odds + logistic noise > 0, which has the probability asked for; (N, n) int8."""
+        return (outputs + noise > 0).astype(np.int8)
+
+    def mode(self, outputs: np.ndarray) -> np.ndarray:
+        """On where the log-odds are positive."""
+        return (outputs > 0).astype(np.int8)
+
+    def log_prob(self, outputs: Any, actions: np.ndarray) -> Any:
+        """-Σ log(1 + exp(∓outputs)), minus where the switch is on."""
+        sign = np.where(actions > 0, -1.0, 1.0).astype(outputs.dtype)
+        return -anp.sum(_softplus(sign * outputs), axis=1)
+
+    def kl(self, old: np.ndarray, new: Any) -> Any:
+        """Σ p (log p - log q) + (1-p) (log(1-p) - log(1-q)), where -log q = log(1 + exp(-new))."""
+        p = _logistic(old)
+        return anp.sum(p * (_softplus(-new) - _softplus(-old)) + (1 - p) * (_softplus(new) - _softplus(old)), axis=1)
+
+    def entropy(self, outputs: Any) -> Any:
+        """-Σ p log p + (1-p) log(1-p)."""
+        p = anp.exp(-_softplus(-outputs))
+        return anp.sum(p * _softplus(-outputs) + (1 - p) * _softplus(outputs), axis=1)
+
+    def fisher(self, outputs: np.ndarray) -> Product:
+        """M = diag(p(1-p))."""
+        p = _logistic(outputs)
+        variance = p * (1 - p)
+        return lambda u: variance * u
+
+
+def _total(terms: Iterable[Any]) -> Any:
+    # Without sum()'s first 0, which would be one more node to differentiate.
+    return reduce(add, terms)
+
+
+def _softplus(x: Any) -> Any:
+    # log(1 + eˣ) = logaddexp(0, x), without overflow; autograd knows its derivative.
+    return anp.logaddexp(np.zeros((), x.dtype), x)
+
+
+def _logistic(x: np.ndarray) -> np.ndarray:
+    return np.exp(-np.logaddexp(np.zeros((), x.dtype), -x))

@@ -12,6 +12,7 @@ import numpy as np
 import convexkit as ck
 
 from .config import TrpoConfig
+from .distributions import Bernoulli, Categorical, DiagonalGaussian, Distribution, MultiCategorical
 from .policies import Policy
 
 
@@ -25,8 +26,8 @@ def require_gymnasium() -> Any:
     return gymnasium
 
 
-def make(env_id: str) -> Any:
-    """One environment by its Gymnasium id.
+def make(env_id: str, **options: Any) -> Any:
+    """One environment by its Gymnasium id; options are Gymnasium's.
 
     Raises
     ------
@@ -39,10 +40,17 @@ def make(env_id: str) -> Any:
         # someone who asked for this one.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return gymnasium.make(env_id, disable_env_checker=True)
+            return gymnasium.make(env_id, disable_env_checker=True, **options)
     except Exception as error:  # the constructor of an environment may raise anything
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise ck.ProblemError(f"env = {env_id!r} cannot be made: {reason}") from None
+        hint = ""
+        if isinstance(error, gymnasium.error.DependencyNotInstalled):
+            hint = " pip install 'convexkit[trpo]' brings classic control, Box2D and MuJoCo."
+        raise ck.ProblemError(f"env = {env_id!r} cannot be made: {reason(error)}{hint}") from None
+
+
+def reason(error: Exception) -> str:
+    """The message of an error in one line, or its type if it has none."""
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 @dataclass(frozen=True)
@@ -52,22 +60,18 @@ class Spaces:
     Attributes
     ----------
     observations : int, length of a flattened observation
-    actions : int, number of choices or length of an action
-    discrete : bool
+    distribution : of the actions
     to_env : callable, actions (N,) or (N, m) -> list of N actions in the environment's own form
     """
 
     observations: int
-    actions: int
-    discrete: bool
+    distribution: Distribution
     to_env: Callable[[np.ndarray], list[Any]]
 
     def policy(self, config: TrpoConfig) -> Policy:
         """An untrained policy for these spaces."""
-        if self.discrete:
-            return Policy.discrete(self.observations, self.actions, hidden=config.hidden)
-        return Policy.continuous(self.observations, self.actions, hidden=config.hidden,
-                                 initial_log_std=config.initial_log_std)
+        return Policy.over(self.distribution, self.observations, hidden=config.hidden, activation=config.activation,
+                           initial_log_std=config.initial_log_std)
 
 
 def spaces(env: Any) -> Spaces:
@@ -76,30 +80,49 @@ def spaces(env: Any) -> Spaces:
     Raises
     ------
     ProblemError
-        If actions are neither Discrete nor a Box of floats, or observations are not a Box.
+        If observations are not a Box of numbers (dictionaries and images are not), or actions are none of
+        Discrete, MultiDiscrete, MultiBinary and Box of floats. The error names the environment and the space.
     """
-    kinds = require_gymnasium().spaces
     name = getattr(env.spec, "id", None) or type(env.unwrapped).__name__
-    seen, acted = env.observation_space, env.action_space
-    if not isinstance(seen, kinds.Box):
-        raise ck.ProblemError(f"env = {name!r} has observations of type {type(seen).__name__}; "
-                              "TRPO here takes Box observations.")
-    size = int(np.prod(seen.shape))
-    if isinstance(acted, kinds.Discrete):
-        first = int(acted.start)
+    return Spaces(_observations(name, env.observation_space), *_actions(name, env.action_space))
 
-        def choices(actions: np.ndarray) -> list[Any]:
-            return (actions + first).tolist()
 
+def _observations(name: str, space: Any) -> int:
+    kinds = require_gymnasium().spaces
+    wanted = "TRPO here takes a Box of numbers"
+    if isinstance(space, (kinds.Dict, kinds.Tuple, kinds.Discrete, kinds.MultiDiscrete, kinds.MultiBinary)):
+        raise ck.ProblemError(f"env = {name!r} has observations of type {type(space).__name__}; {wanted}. "
+                              "gymnasium.wrappers.FlattenObservation makes one of it.")
+    if not isinstance(space, kinds.Box):
+        raise ck.ProblemError(f"env = {name!r} has observations of type {type(space).__name__}; {wanted}.")
+    if len(space.shape) >= 3 or len(space.shape) == 2 and space.dtype == np.uint8:
+        shape = "×".join(map(str, space.shape))
+        raise ck.ProblemError(f"env = {name!r} has images of {shape} as observations; {wanted}, and has no "
+                              "convolutions. Choose a variant that observes a state.")
+    return int(np.prod(space.shape))
+
+
+def _actions(name: str, space: Any) -> tuple[Distribution, Callable[[np.ndarray], list[Any]]]:
+    kinds = require_gymnasium().spaces
+    if isinstance(space, kinds.Discrete):
+        first = int(space.start)
         # Environments check plain integers fastest.
-        return Spaces(size, int(acted.n), True, choices)
-    if isinstance(acted, kinds.Box) and np.issubdtype(acted.dtype, np.floating):
-        low, high, shape, dtype = acted.low.reshape(-1), acted.high.reshape(-1), acted.shape, acted.dtype
+        return Categorical(int(space.n)), lambda actions: (actions + first).tolist()
+    if isinstance(space, kinds.MultiDiscrete):
+        shape, starts = space.shape, np.asarray(space.start).reshape(-1)
+        return (MultiCategorical(tuple(space.nvec.reshape(-1).tolist())),
+                lambda actions: list((actions + starts).astype(space.dtype).reshape(len(actions), *shape)))
+    if isinstance(space, kinds.MultiBinary):
+        shape = space.shape
+        return (Bernoulli(int(np.prod(shape))),
+                lambda actions: list(actions.astype(space.dtype).reshape(len(actions), *shape)))
+    if isinstance(space, kinds.Box) and np.issubdtype(space.dtype, np.floating):
+        low, high, shape, dtype = space.low.reshape(-1), space.high.reshape(-1), space.shape, space.dtype
 
         def vectors(actions: np.ndarray) -> list[Any]:
             # The policy's density is that of the unclipped action; clipping belongs to the environment.
             return list(np.clip(actions, low, high).astype(dtype, copy=False).reshape(len(actions), *shape))
 
-        return Spaces(size, int(np.prod(shape)), False, vectors)
-    raise ck.ProblemError(f"env = {name!r} has actions of type {type(acted).__name__}; "
-                          "TRPO here takes Discrete actions or a Box of floats.")
+        return DiagonalGaussian(int(np.prod(shape))), vectors
+    raise ck.ProblemError(f"env = {name!r} has actions of type {type(space).__name__}; "
+                          "TRPO here takes Discrete, MultiDiscrete, MultiBinary, or a Box of floats.")

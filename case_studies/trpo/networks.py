@@ -4,33 +4,48 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import reduce
 from math import sqrt
-from operator import add
 from typing import Any
 
 import autograd.numpy as anp
 import numpy as np
-from autograd.extend import defjvp_argnums, defvjp_argnums, primitive
+from autograd import make_vjp
+from autograd.extend import defvjp, defvjp_argnums, primitive
+
+
+@dataclass(frozen=True)
+class Activation:
+    """A function of z = xW + b, in place, and its slope as a function of its value y: no z need be kept."""
+
+    apply: Callable[[np.ndarray], np.ndarray]
+    slope: Callable[[Any], Any]
+
+
+# tanh' = 1 - y². ELU and ReLU have their usual slope 1 where y > 0; ELU is exp(z) - 1 elsewhere, with slope y + 1.
+ACTIVATIONS = {
+    "tanh": Activation(lambda z: np.tanh(z, out=z), lambda y: 1 - y * y),
+    "relu": Activation(lambda z: np.maximum(z, 0, out=z), lambda y: (y > 0).astype(y.dtype)),
+    "elu": Activation(lambda z: np.where(z > 0, z, np.expm1(np.minimum(z, 0))), lambda y: 1 + anp.minimum(y, 0)),
+}
 
 
 @primitive
-def tanh_layer(x: Any, W: Any, b: Any) -> Any:
-    """y = tanh(xW + b), for x (N, d), as one operation to autograd.
+def dense_layer(x: Any, W: Any, b: Any, activation: str = "tanh") -> Any:
+    """y = activation(xW + b), for x (N, d), as one operation to autograd.
 
-        dy = (dx W + x dW + db) ∘ (1 - y²)
+        dy = (dx W + x dW + db) ∘ slope(y),     1 - y² for tanh
 
     With y at hand the derivative costs no transcendental function; autograd's own rule for tanh divides by
-    cosh²z, which also overflows in float32 from |z| = 45 on. Gauss-Newton products take half the time.
+    cosh²z, which also overflows in float32 from |z| = 45 on.
     """
     z = x @ W
     z += b
-    return np.tanh(z, out=z)
+    return ACTIVATIONS[activation].apply(z)
 
 
-def _tanh_layer_vjp(argnums: tuple[int, ...], y: Any, arguments: tuple[Any, ...], _: Any) -> Callable[[Any], Any]:
-    x, W, _b = arguments
-    slope = 1 - y * y
+def _layer_vjp(argnums: tuple[int, ...], y: Any, arguments: tuple[Any, ...], _: Any) -> Callable[[Any], Any]:
+    x, W, _b, *activation = arguments
+    slope = ACTIVATIONS[activation[0] if activation else "tanh"].slope(y)
 
     def vjp(g: Any) -> tuple[Any, ...]:
         gz = g * slope
@@ -40,16 +55,83 @@ def _tanh_layer_vjp(argnums: tuple[int, ...], y: Any, arguments: tuple[Any, ...]
     return vjp
 
 
-def _tanh_layer_jvp(argnums: tuple[int, ...], tangents: tuple[Any, ...], y: Any, arguments: tuple[Any, ...],
-                    _: Any) -> Any:
-    x, W, _b = arguments
-    products = (lambda g: anp.dot(g, W), lambda g: anp.dot(x, g), lambda g: g)
-    dz = reduce(add, (products[argnum](g) for argnum, g in zip(argnums, tangents, strict=True)))
-    return dz * (1 - y * y)
+defvjp_argnums(dense_layer, _layer_vjp)
 
 
-defvjp_argnums(tanh_layer, _tanh_layer_vjp)
-defjvp_argnums(tanh_layer, _tanh_layer_jvp)
+# The whole network as one operation, twice as fast as its layers one by one: nothing is sliced out of theta and
+# added up again on the way back.
+#
+#     forward    h₀ = x,  hᵢ = activation(hᵢ₋₁Wᵢ + bᵢ)
+#     Jv         dᵢ = (hᵢ₋₁dWᵢ + dbᵢ + dᵢ₋₁Wᵢ) ∘ slopeᵢ
+#     Jᵀg        gᵢ₋₁ = (gᵢWᵢᵀ) ∘ slopeᵢ₋₁,  dWᵢ = hᵢ₋₁ᵀgᵢ,  dbᵢ = Σ gᵢ
+#
+# `tape` is a list that the forward pass fills with the hᵢ, and the first of the others with their slopes.
+
+@primitive
+def _forward(theta: Any, x: Any, network: Mlp, tape: list[list[np.ndarray]]) -> Any:
+    *hidden, (W, b) = network.layers(theta)
+    tape[:] = [[x], []]
+    values = tape[0]
+    apply = ACTIVATIONS[network.activation].apply
+    for weights, bias in hidden:
+        z = values[-1] @ weights
+        z += bias
+        values.append(apply(z))
+    y = values[-1] @ W
+    y += b
+    return y
+
+
+def _played(network: Mlp, tape: list[list[np.ndarray]]) -> list[list[np.ndarray]]:
+    """Values and slopes of the hidden layers."""
+    values, slopes = tape
+    if len(slopes) < len(values) - 1:
+        slopes[:] = [ACTIVATIONS[network.activation].slope(h) for h in values[1:]]
+    return tape
+
+
+@primitive
+def _pull_back(g: Any, theta: Any, x: Any, network: Mlp, tape: list[list[np.ndarray]]) -> Any:
+    """Jᵀg."""
+    gradient = np.empty_like(theta)
+    gradient[network.size:] = 0  # what follows the network's own parameters in theta
+    layers, parts = network.layers(theta), network.layers(gradient)
+    values, slopes = _played(network, tape)
+    for i in range(len(layers) - 1, -1, -1):
+        np.matmul(values[i].T, g, out=parts[i][0])
+        np.sum(g, axis=0, out=parts[i][1])
+        if i:
+            g = g @ layers[i][0].T
+            g *= slopes[i - 1]
+    return gradient
+
+
+def _push_forward(v: Any, theta: Any, network: Mlp, tape: list[list[np.ndarray]]) -> np.ndarray:
+    """Jv."""
+    layers, parts = network.layers(theta), network.layers(np.asarray(v))
+    values, slopes = _played(network, tape)
+    d = None
+    for i, ((W, _), (dW, db)) in enumerate(zip(layers, parts, strict=True)):
+        z = values[i] @ dW
+        z += db
+        if d is not None:
+            z += d @ W
+        if i < len(slopes):
+            z *= slopes[i]
+        d = z
+    return np.asarray(d)
+
+
+def _again(theta: Any, g: Any, x: Any, network: Mlp) -> Callable[[Any], Any]:
+    """c -> ∂/∂theta (cᵀJᵀg), for second derivatives: through the layers one by one."""
+    back: Callable[[Any], Any] = make_vjp(lambda t: make_vjp(lambda u: network.layered(u, x))(t)[0](g))(theta)[0]
+    return back
+
+
+defvjp(_forward, lambda y, theta, x, network, tape: lambda g: _pull_back(g, theta, x, network, tape), argnums=(0,))
+defvjp(_pull_back,
+       lambda _, g, theta, x, network, tape: lambda c: _push_forward(c, theta, network, tape),
+       lambda _, g, theta, x, network, tape: _again(theta, g, x, network), argnums=(0, 1))
 
 
 @dataclass(frozen=True)
@@ -59,6 +141,7 @@ class Mlp:
     Parameters
     ----------
     sizes : widths of input, hidden layers and output
+    activation : of the hidden layers, a name in `ACTIVATIONS`
 
     Examples
     --------
@@ -70,6 +153,7 @@ class Mlp:
     """
 
     sizes: tuple[int, ...]
+    activation: str = "tanh"
 
     @property
     def size(self) -> int:
@@ -87,9 +171,13 @@ class Mlp:
 
     def __call__(self, theta: Any, x: Any) -> Any:
         """Outputs (N, k) for inputs (N, d); differentiable in theta."""
+        return _forward(theta, x, self, [])
+
+    def layered(self, theta: Any, x: Any) -> Any:
+        """The same, layer by layer: slower, and differentiable any number of times."""
         *hidden, (W, b) = self.layers(theta)
         for weights, bias in hidden:
-            x = tanh_layer(x, weights, bias)
+            x = dense_layer(x, weights, bias, self.activation)
         return anp.dot(x, W) + b
 
     def initial(self, rng: np.random.Generator, *, output_gain: float = 1.0) -> np.ndarray:
@@ -120,13 +208,13 @@ class Mlp:
         steps = [(weights, np.tile(bias, (rows, 1)), np.empty((rows, bias.size), theta.dtype))
                  for weights, bias in (folded, *rest)]
         *hidden, (W_last, b_last, last) = steps
-        matmul, plus, hyperbolic_tangent = np.matmul, np.add, np.tanh
+        matmul, plus, apply = np.matmul, np.add, ACTIVATIONS[self.activation].apply
 
         def forward(x: np.ndarray) -> np.ndarray:
             for weights, bias, out in hidden:
                 matmul(x, weights, out=out)
                 plus(out, bias, out=out)
-                x = hyperbolic_tangent(out, out=out)
+                x = apply(out)
             matmul(x, W_last, out=last)
             return plus(last, b_last, out=last)
 

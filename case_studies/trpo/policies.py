@@ -20,7 +20,7 @@ class Policy:
     Parameters
     ----------
     network : Mlp, observations -> logits or means
-    distribution : Categorical or DiagonalGaussian
+    distribution : of the actions, see `distributions`
     initial_log_std : float, where the log standard deviations start
 
     Examples
@@ -37,15 +37,22 @@ class Policy:
     initial_log_std: float = 0.0
 
     @classmethod
+    def over(cls, distribution: Distribution, observations: int, *, hidden: tuple[int, ...] = (64, 64),
+             activation: str = "tanh", initial_log_std: float = 0.0) -> Policy:
+        """A policy with a given distribution of actions; deviations of a Gaussian do not depend on the state."""
+        heads = distribution.d if isinstance(distribution, DiagonalGaussian) else distribution.outputs
+        return cls(Mlp((observations, *hidden, heads), activation), distribution, initial_log_std)
+
+    @classmethod
     def discrete(cls, observations: int, actions: int, *, hidden: tuple[int, ...] = (64, 64)) -> Policy:
         """A policy that chooses one of `actions` numbers."""
-        return cls(Mlp((observations, *hidden, actions)), Categorical(actions))
+        return cls.over(Categorical(actions), observations, hidden=hidden)
 
     @classmethod
     def continuous(cls, observations: int, actions: int, *, hidden: tuple[int, ...] = (64, 64),
                    initial_log_std: float = 0.0) -> Policy:
-        """A policy that chooses a vector of length `actions`; its deviations do not depend on the state."""
-        return cls(Mlp((observations, *hidden, actions)), DiagonalGaussian(actions), initial_log_std)
+        """A policy that chooses a vector of length `actions`."""
+        return cls.over(DiagonalGaussian(actions), observations, hidden=hidden, initial_log_std=initial_log_std)
 
     @property
     def extra(self) -> int:

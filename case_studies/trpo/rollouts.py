@@ -65,6 +65,31 @@ class Batch:
         return following
 
 
+@dataclass(frozen=True)
+class Standing:
+    """Where N environments stand: enough to bring them there again.
+
+    Each episode starts from its own seed. An environment that draws all its random numbers from that seed, as
+    Gymnasium asks for, is a function of it and of the actions since; no environment need know how to save itself.
+
+    Attributes
+    ----------
+    episodes : (N,) int, number of the running episode of each, from 0
+    lengths : (N,) int, its steps so far
+    actions : (sum of lengths, ...), those of the first environment, then those of the second, ...
+    returns : (N,), its rewards so far
+    observations : (N, d), what each shows now: if a replay ends elsewhere, the environment does not repeat itself
+    steps : int, steps of each environment since the start of the run
+    """
+
+    episodes: np.ndarray
+    lengths: np.ndarray
+    actions: np.ndarray
+    returns: np.ndarray
+    observations: np.ndarray
+    steps: int
+
+
 class Collector:
     """Steps a list of environments; remembers where each stands between batches.
 
@@ -73,7 +98,8 @@ class Collector:
     envs : environments with the Gymnasium interface, without automatic reset
     size : int, length of a flattened observation
     to_env : callable, an array of N actions -> list of N actions (see `Spaces`)
-    seeds : one integer for each environment
+    seed_of : callable, number of the environment, number of its episode -> seed of that episode
+    name : str, of the environment, for messages
 
     Examples
     --------
@@ -85,22 +111,69 @@ class Collector:
     ...     def step(self, action):
     ...         self.t += 1
     ...         return [float(self.t)], float(action), self.t == 2, False, {}
-    >>> collector = Collector([Coin()], 1, lambda a: a.tolist(), [0])
+    >>> collector = Collector([Coin()], 1, lambda a: a.tolist(), lambda n, episode: episode)
     >>> batch = collector.collect(lambda x: np.array([[0.0, 99.0]]), Categorical(2), 5, np.random.default_rng(0))
     >>> batch.episode_returns, batch.ends.tolist(), batch.observations[:, 0, 0].tolist()
     ([2.0, 2.0], [[1, 0], [3, 0]], [0.0, 1.0, 0.0, 1.0, 0.0])
     """
 
     def __init__(self, envs: Sequence[Any], size: int, to_env: Callable[[np.ndarray], list[Any]],
-                 seeds: Sequence[int]):
+                 seed_of: Callable[[int, int], int], name: str = "env"):
         self._envs = list(envs)
         self._to_env = to_env
-        first = [np.asarray(env.reset(seed=seed)[0]) for env, seed in zip(self._envs, seeds, strict=True)]
-        self._shape = first[0].shape
-        self._now = np.array(first, dtype=np.float32).reshape(len(first), size)
-        self._returns = [0.0] * len(first)
-        self._lengths = [0] * len(first)
+        self._seed_of = seed_of
+        self._name = name
+        count = len(self._envs)
+        self._episodes = [0] * count
+        self._returns = [0.0] * count
+        self._lengths = [0] * count
+        # Actions since the last reset, in pieces.
+        self._history: list[list[np.ndarray]] = [[] for _ in range(count)]
         self._steps = 0
+        first = [np.asarray(self._reset(n)) for n in range(count)]
+        self._shape = first[0].shape
+        self._now = np.array(first, dtype=np.float32).reshape(count, size)
+
+    def _reset(self, n: int) -> Any:
+        return self._envs[n].reset(seed=self._seed_of(n, self._episodes[n]))[0]
+
+    def standing(self) -> Standing:
+        """Where the environments stand, for `resume`."""
+        pieces = [piece for history in self._history for piece in history]
+        return Standing(np.array(self._episodes), np.array(self._lengths),
+                        np.concatenate(pieces) if pieces else np.zeros(0), np.array(self._returns), self._now.copy(),
+                        self._steps)
+
+    def resume(self, standing: Standing) -> list[int]:
+        """Bring the environments to where they stood, by repeating their running episodes.
+
+        Returns
+        -------
+        list of int
+            Environments whose replay did not end at the observation recorded: they begin a new episode.
+        """
+        self._episodes = standing.episodes.tolist()
+        self._lengths = standing.lengths.tolist()
+        self._returns = standing.returns.tolist()
+        self._steps = standing.steps
+        strayed = []
+        parts = np.split(standing.actions, np.cumsum(standing.lengths)[:-1])
+        with np.errstate(invalid="ignore", over="ignore"):
+            for n, actions in enumerate(parts):
+                seen, done = self._reset(n), False
+                for action in self._to_env(actions) if len(actions) else []:
+                    if done:
+                        break
+                    seen, _, terminated, truncated, _ = self._envs[n].step(action)
+                    done = terminated or truncated
+                self._now[n] = np.asarray(seen, dtype=np.float32).reshape(-1)
+                self._history[n] = [actions] if len(actions) else []
+                if done or self._now[n].tobytes() != standing.observations[n].tobytes():
+                    strayed.append(n)
+                    self._episodes[n] += 1
+                    self._lengths[n], self._returns[n], self._history[n] = 0, 0.0, []
+                    self._now[n] = np.asarray(self._reset(n), dtype=np.float32).reshape(-1)
+        return strayed
 
     def collect(self, actor: Callable[[np.ndarray], np.ndarray], distribution: Distribution, horizon: int,
                 rng: np.random.Generator) -> Batch:
@@ -147,7 +220,8 @@ class Collector:
                         episode_returns.append(float(returns[n]))
                         episode_lengths.append(lengths[n])
                         returns[n], lengths[n] = 0.0, 0
-                        seen, _ = self._envs[n].reset()
+                        self._episodes[n] += 1
+                        seen = self._reset(n)
                     following[n] = seen
                 rewards.append(earned)
         # K endings as columns t, n, terminated, truncated.
@@ -162,7 +236,15 @@ class Collector:
         truncated_all[t_end, n_end] = truncations
         self._now = observations[-1].copy()
         self._steps += horizon
-        return Batch(observations[:-1], np.array(actions), earned_all, terminated_all, truncated_all, self._now,
+        taken = np.array(actions)
+        last_end = dict(zip(n_end.tolist(), t_end.tolist(), strict=True))  # of several ends, the last one stays
+        for n, history in enumerate(self._history):
+            if n in last_end:
+                history.clear()
+            piece = taken[last_end.get(n, -1) + 1:, n]
+            if len(piece):
+                history.append(piece.copy())
+        return Batch(observations[:-1], taken, earned_all, terminated_all, truncated_all, self._now,
                      np.stack([t_end, n_end], axis=1), final_observations, episode_returns, episode_lengths)
 
     def _check(self, observations: np.ndarray, rewards: np.ndarray) -> None:
@@ -170,5 +252,5 @@ class Collector:
                           ("a reward", ~np.isfinite(rewards))):
             if bad.any():
                 t, n = np.argwhere(bad)[0]
-                raise ck.ConvexkitError(f"environment {n} returned {what} that is not finite in its step "
-                                        f"{self._steps + t + 1}; training cannot continue.")
+                raise ck.ConvexkitError(f"environment {n} ({self._name}) returned {what} that is not finite in its "
+                                        f"step {self._steps + t + 1}; training cannot continue.")

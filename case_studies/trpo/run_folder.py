@@ -1,4 +1,7 @@
-"""The folder of a run: config.json, progress.csv and checkpoint.npz, and how to read the first two."""
+"""The folder of a run: config.json, progress.csv, timing.csv and checkpoint.npz, and how to read the first two.
+
+progress.csv is a function of the settings alone; what depends on the machine and the day is in timing.csv.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,9 @@ import io
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -17,7 +21,7 @@ import convexkit as ck
 from .checkpoint import write_atomically
 from .config import TrpoConfig
 
-CONFIG, PROGRESS, CHECKPOINT = "config.json", "progress.csv", "checkpoint.npz"
+CONFIG, PROGRESS, TIMING, CHECKPOINT = "config.json", "progress.csv", "timing.csv", "checkpoint.npz"
 
 
 @dataclass(frozen=True)
@@ -32,22 +36,46 @@ class IterationRecord:
 
     iteration: int
     env_steps: int
-    wall_seconds: float
     episodes: int
     mean_return_100: float
     kl: float
+    predicted_kl: float
     predicted_gain: float
     surrogate_gain: float
     multiplier: float
+    suboptimality: float
     cg_status: str
     cg_iterations: int
     cg_residual: float
     line_search_trials: int
+    step: float
+    damping: float
     explained_variance: float
     entropy: float
 
 
 COLUMNS = tuple(column.name for column in fields(IterationRecord))
+
+
+@dataclass(frozen=True)
+class Timing:
+    """One row of timing.csv: seconds of one iteration on the wall, and of the processor for each of its parts."""
+
+    iteration: int
+    wall: float
+    rollout: float
+    update: float
+    value_fit: float
+    rest: float
+
+
+TIMING_COLUMNS = tuple(column.name for column in fields(Timing))
+
+
+def write_config(run: Path, config: TrpoConfig) -> None:
+    """Write config.json, replacing it in one step."""
+    text = json.dumps(config.to_dict(), indent=2) + "\n"
+    write_atomically(run / CONFIG, lambda file: file.write(text.encode()))
 
 
 def create(out: Path, config: TrpoConfig) -> Path:
@@ -58,22 +86,48 @@ def create(out: Path, config: TrpoConfig) -> Path:
     ProblemError
         If it exists and is not empty, or cannot be written; nothing is left behind, and nothing deleted.
     """
-    text = json.dumps(config.to_dict(), indent=2) + "\n"
     try:
         if out.is_dir():
             if any(out.iterdir()):
                 raise ck.ProblemError(f"out = {str(out)!r} exists and is not empty; choose another folder.")
-            write_atomically(out / CONFIG, lambda file: file.write(text.encode()))
+            write_config(out, config)
         else:
             out.mkdir(parents=True)
             try:
-                write_atomically(out / CONFIG, lambda file: file.write(text.encode()))
+                write_config(out, config)
             except BaseException:
                 out.rmdir()
                 raise
     except OSError as error:
         raise ck.ProblemError(f"out = {str(out)!r} cannot be written: {error.strerror or error}.") from None
     return out
+
+
+def rewind(run: Path, iteration: int) -> list[IterationRecord]:
+    """Cut progress.csv and timing.csv back to what a checkpoint knows of, and return those records.
+
+    A row is written before its checkpoint: a run that was killed between the two has one row too many.
+
+    Raises
+    ------
+    FormatError
+        If there are fewer rows than the checkpoint has iterations: the files are not of one run.
+    """
+    # Cut first: the row that was being written may be half a row.
+    for name, header in ((PROGRESS, COLUMNS), (TIMING, TIMING_COLUMNS)):
+        path = run / name
+        lines = path.read_bytes().splitlines(keepends=True) if path.exists() else [csv_row(header)]
+        write_atomically(path, partial(_write_lines, lines[:iteration + 1]))
+    columns = read_progress(run)
+    if columns["iteration"].tolist() != list(range(1, iteration + 1)):
+        raise ck.FormatError(f"{run / PROGRESS}: its rows are not the {iteration} iterations of {CHECKPOINT}.")
+    kinds = {"int": int, "float": float, "str": str}
+    return [IterationRecord(**{column.name: kinds[str(column.type)](columns[column.name][i])
+                               for column in fields(IterationRecord)}) for i in range(iteration)]
+
+
+def _write_lines(lines: list[bytes], file: IO[bytes]) -> None:
+    file.writelines(lines)
 
 
 def csv_row(values: Iterable[Any]) -> bytes:

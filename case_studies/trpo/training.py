@@ -6,11 +6,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+import convexkit as ck
 
 from . import checkpoint as checkpoints
 from . import environments
@@ -22,10 +24,23 @@ from .normalization import RunningMoments
 from .objectives import fisher_operator, mean_kl, surrogate_loss
 from .policies import Policy
 from .rollouts import Batch, Collector
-from .run_folder import CHECKPOINT, COLUMNS, PROGRESS, IterationRecord, create, csv_row
-from .update import UpdateResult, trpo_update
+from .run_folder import (
+    CHECKPOINT,
+    COLUMNS,
+    PROGRESS,
+    TIMING,
+    TIMING_COLUMNS,
+    IterationRecord,
+    Timing,
+    create,
+    csv_row,
+    rewind,
+    write_config,
+)
+from .update import UpdateResult, next_damping, npg_update, trpo_update, vpg_update
 
 WINDOW = 100  # episodes in mean_return_100
+RESERVE = 2**25 - 2**16  # bytes; 32 MiB is the most that glibc's allocator adapts to
 
 
 @dataclass(frozen=True)
@@ -34,11 +49,13 @@ class TrainingResult:
 
     Attributes
     ----------
-    records : one IterationRecord for each iteration
+    records : one IterationRecord for each iteration, those before a resumption included
     theta : (n,) array, final parameters of the policy
     interrupted : bool, by the keyboard
     threshold : float or None, the return at which Gymnasium calls the environment solved
     solved_at : int or None, environment steps when `mean_return_100` first reached it over a full window
+    timings : one Timing for each iteration of this call
+    strayed : environments that did not repeat their episode when the run was resumed, and began a new one
     """
 
     records: list[IterationRecord]
@@ -46,6 +63,8 @@ class TrainingResult:
     interrupted: bool
     threshold: float | None
     solved_at: int | None
+    timings: list[Timing] = field(default_factory=list)
+    strayed: list[int] = field(default_factory=list)
 
 
 @contextmanager
@@ -62,9 +81,10 @@ def one_blas_thread() -> Iterator[None]:
 
 
 class Trainer:
-    """The state of a run: policy, baseline, normaliser, environments, random numbers.
+    """The state of a run: policy, baseline, normaliser, environments.
 
-    Everything random comes from one `SeedSequence`; the same configuration gives the same run.
+    Random numbers are drawn afresh from (seed, iteration) and (seed, environment, episode): the same configuration
+    gives the same run, whole or in parts.
     """
 
     def __init__(self, config: TrpoConfig):
@@ -73,57 +93,72 @@ class Trainer:
         try:
             known = environments.spaces(self.envs[0])
             self.envs += [environments.make(config.env) for _ in range(config.envs - 1)]
-            streams = np.random.SeedSequence(config.seed).spawn(3 + config.envs)
-            policy_rng, baseline_rng, self.rng = (np.random.default_rng(stream) for stream in streams[:3])
             self.policy: Policy = known.policy(config)
-            self.theta = self.policy.initial(policy_rng)
-            self.baseline = Baseline.start(Mlp((known.observations, *config.hidden, 1)), baseline_rng)
+            self.theta = self.policy.initial(self._random(0))
+            network = Mlp((known.observations, *config.hidden, 1), config.activation)
+            self.baseline = Baseline.start(network, self._random(1))
             self.moments = RunningMoments.start(known.observations)
-            seeds = [int(stream.generate_state(1)[0]) for stream in streams[3:]]
-            self.collector = Collector(self.envs, known.observations, known.to_env, seeds)
+            self.collector = Collector(self.envs, known.observations, known.to_env, self._seed, config.env)
         except BaseException:
             self.close()
             raise
+        self.damping = config.damping
+        self.iteration = 0
         self.env_steps = 0
         self.episodes = 0
         self.recent: deque[float] = deque(maxlen=WINDOW)
+        # One large block, taken and given back: from then on glibc keeps the memory of freed arrays for the next
+        # ones, instead of returning it to the system after each and having every page cleared again.
+        np.empty(RESERVE, np.uint8)
+
+    def _random(self, *key: int) -> np.random.Generator:
+        return np.random.default_rng(np.random.SeedSequence(self.config.seed, spawn_key=key))
+
+    def _seed(self, n: int, episode: int) -> int:
+        return int(np.random.SeedSequence(self.config.seed, spawn_key=(3, n, episode)).generate_state(1)[0])
 
     def close(self) -> None:
         """Close the environments."""
         for env in self.envs:
             env.close()
 
-    def iterate(self) -> dict[str, Any]:
-        """Collect one batch and learn from it; returns the columns of its row, without iteration and time."""
+    def iterate(self) -> tuple[IterationRecord, dict[str, float]]:
+        """Collect one batch and learn from it; returns its row, and the processor time of its parts."""
         config = self.config
+        self.iteration += 1
+        clock = [time.process_time()]
         shift, scale = self.moments.shift_and_scale()
         actor = self.policy.actor(self.theta, config.envs, shift, scale)
-        batch = self.collector.collect(actor, self.policy.distribution, config.horizon, self.rng)
+        batch = self.collector.collect(actor, self.policy.distribution, config.horizon,
+                                       self._random(2, self.iteration))
+        clock.append(time.process_time())
         observations = (batch.flat(batch.observations) - shift) / scale
         values, advantages = self._evaluate(batch, observations, shift, scale)
         targets = values + advantages
-
         outputs = self.policy.outputs(self.theta, observations)
-        update = self._improve(observations, batch.flat(batch.actions), advantages, outputs)
+        update = self._improve(observations, batch.flat(batch.actions), standardized(advantages), outputs)
         entropy = float(self.policy.distribution.entropy(outputs).mean())
         explained = explained_variance(values, targets)
-
         self.theta = update.theta
-        self.baseline = self.baseline.fitted(observations, targets, iterations=config.value_iterations,
-                                             cg_iterations=config.value_cg_iterations, damping=config.value_damping)
+        used, self.damping = self.damping, next_damping(self.damping, update) if config.adaptive_damping \
+            else self.damping
+        clock.append(time.process_time())
+        self.baseline = self.baseline.fitted(
+            observations, targets, self._random(4, self.iteration), passes=config.value_passes,
+            parts=config.value_parts, cg_iterations=config.value_cg_iterations, damping=config.value_damping)
+        clock.append(time.process_time())
         if config.normalize_observations:
             self.moments = self.moments.updated(batch.flat(batch.observations))
         self.env_steps += batch.steps
         self.episodes += len(batch.episode_returns)
         self.recent.extend(batch.episode_returns)
-        return {
-            "env_steps": self.env_steps, "episodes": self.episodes,
-            "mean_return_100": float(np.mean(self.recent)) if self.recent else float("nan"),
-            "kl": update.kl, "predicted_gain": update.predicted_gain, "surrogate_gain": update.surrogate_gain,
-            "multiplier": update.multiplier, "cg_status": update.cg_status, "cg_iterations": update.cg_iterations,
-            "cg_residual": update.cg_residual, "line_search_trials": update.line_search_trials,
-            "explained_variance": explained, "entropy": entropy,
-        }
+        record = IterationRecord(
+            self.iteration, self.env_steps, self.episodes,
+            float(np.mean(self.recent)) if self.recent else float("nan"),
+            update.kl, update.predicted_kl, update.predicted_gain, update.surrogate_gain, update.multiplier,
+            update.suboptimality, update.cg_status, update.cg_iterations, update.cg_residual,
+            update.line_search_trials, update.step, used, explained, entropy)
+        return record, dict(zip(("rollout", "update", "value_fit"), np.diff(clock).tolist(), strict=True))
 
     def _evaluate(self, batch: Batch, observations: np.ndarray, shift: np.ndarray, scale: np.ndarray
                   ) -> tuple[np.ndarray, np.ndarray]:
@@ -140,19 +175,44 @@ class Trainer:
 
     def _improve(self, observations: np.ndarray, actions: np.ndarray, advantages: np.ndarray,
                  outputs: np.ndarray) -> UpdateResult:
+        """The only place where the algorithms differ."""
         config = self.config
-        return trpo_update(
-            self.theta,
-            surrogate_loss(self.policy, observations, actions, standardized(advantages), outputs),
-            mean_kl(self.policy, observations, outputs),
-            fisher_operator(self.policy, observations, self.theta),
-            max_kl=config.max_kl, damping=config.damping, cg_iterations=config.cg_iterations, cg_rtol=config.cg_rtol,
-            alpha=config.sufficient_decrease, beta=config.shrink, trials=config.line_search_trials)
+        loss = surrogate_loss(self.policy, observations, actions, advantages, outputs)
+        kl = mean_kl(self.policy, observations, outputs)
+        fisher = fisher_operator(self.policy, share_of(observations, config.metric_share), self.theta)
+        if config.algorithm == "vpg":
+            return vpg_update(self.theta, loss, kl, fisher, step=config.vpg_step)
+        common: dict[str, Any] = {"max_kl": config.max_kl, "damping": self.damping,
+                                  "cg_iterations": config.cg_iterations, "cg_rtol": config.cg_rtol}
+        if config.algorithm == "npg":
+            return npg_update(self.theta, loss, kl, fisher, **common)
+        return trpo_update(self.theta, loss, kl, fisher, **common, alpha=config.sufficient_decrease,
+                           beta=config.shrink, trials=config.line_search_trials)
 
-    def checkpoint(self, iteration: int) -> checkpoints.Checkpoint:
-        """The present state, as `evaluate` needs it."""
-        return checkpoints.Checkpoint(self.config, self.theta, self.baseline.weights, self.baseline.shift,
-                                      self.baseline.scale, self.moments, iteration, self.env_steps)
+    def checkpoint(self) -> checkpoints.Checkpoint:
+        """The present state, as `evaluate` and `resume` need it."""
+        return checkpoints.Checkpoint(
+            self.config, self.theta, self.baseline.weights, self.baseline.shift, self.baseline.scale, self.moments,
+            self.iteration, self.env_steps, self.episodes, self.damping, tuple(self.recent),
+            self.collector.standing())
+
+    def restore(self, stored: checkpoints.Checkpoint, path: Path) -> list[int]:
+        """Take over the state of a checkpoint; returns the environments that did not repeat their episode.
+
+        Raises
+        ------
+        FormatError
+            If its arrays do not fit the environment.
+        """
+        checkpoints.check_sizes(stored, path, theta=self.theta.size, observations=self.moments.mean.size,
+                                value_weights=self.baseline.weights.size)
+        self.theta = stored.theta
+        self.baseline = replace(self.baseline, weights=stored.value_weights, shift=stored.value_shift,
+                                scale=stored.value_scale)
+        self.moments, self.damping = stored.moments, stored.damping
+        self.iteration, self.env_steps, self.episodes = stored.iteration, stored.env_steps, stored.episodes
+        self.recent.extend(stored.recent)
+        return self.collector.resume(stored.standing)
 
 
 def standardized(advantages: np.ndarray) -> np.ndarray:
@@ -169,9 +229,23 @@ def standardized(advantages: np.ndarray) -> np.ndarray:
     return centred / deviation
 
 
-def train(config: TrpoConfig, out: str | Path, *, callback: Callable[[IterationRecord], Any] | None = None
-          ) -> TrainingResult:
-    """Train a policy and write config.json, progress.csv and checkpoint.npz to a new folder.
+def share_of(rows: np.ndarray, share: float) -> np.ndarray:
+    """A share of the rows, at least one, evenly spread; no copy if it is all of them.
+
+    >>> import numpy as np
+    >>> share_of(np.arange(10), 0.3)
+    array([0, 4, 9])
+    """
+    if share == 1.0:
+        return rows
+    return rows[np.linspace(0, len(rows) - 1, max(1, round(share * len(rows)))).astype(int)]
+
+
+Callback = Callable[[IterationRecord], Any]
+
+
+def train(config: TrpoConfig, out: str | Path, *, callback: Callback | None = None) -> TrainingResult:
+    """Train a policy and write config.json, progress.csv, timing.csv and checkpoint.npz to a new folder.
 
     Parameters
     ----------
@@ -190,34 +264,85 @@ def train(config: TrpoConfig, out: str | Path, *, callback: Callable[[IterationR
         For an environment that cannot be made or trained on, or a folder that exists or cannot be written;
         nothing has been written then.
     """
-    started = time.perf_counter()
-    records: list[IterationRecord] = []
-    solved_at = None
-    interrupted = False
     with one_blas_thread():
         trainer = Trainer(config)
         try:
-            threshold = getattr(trainer.envs[0].spec, "reward_threshold", None)
             folder = create(Path(out), config)
-            # Unbuffered: a row is on disk, whole, as soon as it is known.
-            with open(folder / PROGRESS, "xb", buffering=0) as progress:
-                progress.write(csv_row(COLUMNS))
-                checkpoints.save(folder / CHECKPOINT, trainer.checkpoint(0))
-                try:
-                    for iteration in range(1, config.iterations + 1):
-                        columns = trainer.iterate()
-                        record = IterationRecord(iteration=iteration, wall_seconds=time.perf_counter() - started,
-                                                 **columns)
-                        progress.write(csv_row(astuple(record)))
-                        checkpoints.save(folder / CHECKPOINT, trainer.checkpoint(iteration))
-                        records.append(record)
-                        full = len(trainer.recent) == WINDOW
-                        if solved_at is None and threshold is not None and full and record.mean_return_100 >= threshold:
-                            solved_at = record.env_steps
-                        if callback is not None:
-                            callback(record)
-                except KeyboardInterrupt:
-                    interrupted = True
+            (folder / PROGRESS).write_bytes(csv_row(COLUMNS))
+            (folder / TIMING).write_bytes(csv_row(TIMING_COLUMNS))
+            checkpoints.save(folder / CHECKPOINT, trainer.checkpoint())
+            return _run(trainer, folder, [], [], callback)
         finally:
             trainer.close()
-    return TrainingResult(records, trainer.theta, interrupted, threshold, solved_at)
+
+
+def resume(run: str | Path, *, steps: int | None = None, callback: Callback | None = None) -> TrainingResult:
+    """Go on with a run, as if it had never stopped.
+
+    Parameters
+    ----------
+    run : folder of a run, finished, interrupted or killed
+    steps : int, new total of environment steps; the run's own if omitted
+    callback : as in `train`
+
+    Returns
+    -------
+    TrainingResult
+        Bit for bit that of one long run, unless `strayed` names environments that do not repeat themselves.
+
+    Raises
+    ------
+    FormatError
+        If there is no usable checkpoint, or progress.csv does not belong to it.
+    ProblemError
+        If `steps` is less than the run has made.
+    """
+    run = Path(run)
+    stored = checkpoints.load(run / CHECKPOINT)
+    config = stored.config if steps is None else replace(stored.config, steps=steps)
+    if config.iterations < stored.iteration:
+        raise ck.ProblemError(f"steps = {config.steps} is less than the {stored.env_steps} steps that the run has "
+                              "made; give the new total.")
+    with one_blas_thread():
+        trainer = Trainer(config)
+        try:
+            strayed = trainer.restore(stored, run / CHECKPOINT)
+            records = rewind(run, stored.iteration)
+            write_config(run, config)
+            return _run(trainer, run, records, strayed, callback)
+        finally:
+            trainer.close()
+
+
+def _run(trainer: Trainer, folder: Path, records: list[IterationRecord], strayed: list[int],
+         callback: Callback | None) -> TrainingResult:
+    """Iterate to the end of the budget; each iteration leaves its rows and then its checkpoint."""
+    timings: list[Timing] = []
+    interrupted = False
+    # Unbuffered: a row is on disk, whole, as soon as it is known.
+    with open(folder / PROGRESS, "ab", buffering=0) as progress, open(folder / TIMING, "ab", buffering=0) as timing:
+        try:
+            while trainer.iteration < trainer.config.iterations:
+                wall, cpu = time.perf_counter(), time.process_time()
+                record, parts = trainer.iterate()
+                progress.write(csv_row(astuple(record)))
+                checkpoints.save(folder / CHECKPOINT, trainer.checkpoint())
+                rest = time.process_time() - cpu - sum(parts.values())
+                timings.append(Timing(trainer.iteration, time.perf_counter() - wall, **parts, rest=rest))
+                timing.write(csv_row([trainer.iteration, *(f"{t:.4f}" for t in astuple(timings[-1])[1:])]))
+                records.append(record)
+                if callback is not None:
+                    callback(record)
+        except KeyboardInterrupt:
+            interrupted = True
+    threshold = getattr(trainer.envs[0].spec, "reward_threshold", None)
+    return TrainingResult(records, trainer.theta, interrupted, threshold, solved_at(records, threshold), timings,
+                          strayed)
+
+
+def solved_at(records: list[IterationRecord], threshold: float | None) -> int | None:
+    """Environment steps when the mean over a full window of episodes first reached the threshold."""
+    if threshold is None:
+        return None
+    return next((record.env_steps for record in records
+                 if record.episodes >= WINDOW and record.mean_return_100 >= threshold), None)

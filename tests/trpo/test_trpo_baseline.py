@@ -12,6 +12,9 @@ def data(N=400):
     return x, 200.0 + 30.0 * np.tanh(x[:, 0] - x[:, 1]).astype(np.float64)
 
 
+RNG = np.random.default_rng(3)
+
+
 def start():
     return Baseline.start(Mlp((3, 16, 1)), np.random.default_rng(1))
 
@@ -19,15 +22,15 @@ def start():
 def test_the_baseline_learns_returns_of_any_size():
     x, targets = data()
     for factor in (1e-6, 1.0, 1e6):
-        baseline = start().fitted(x, factor * targets, iterations=15, cg_iterations=20, damping=0.01)
+        baseline = start().fitted(x, factor * targets, RNG, passes=10)
         assert explained_variance(baseline.values(x), factor * targets) > 0.95
 
 
-def test_fitting_never_raises_the_loss():
+def test_a_step_on_the_whole_batch_never_raises_the_loss():
     x, targets = data()
     baseline, loss = start(), np.inf
     for _ in range(10):
-        baseline = baseline.fitted(x, targets, iterations=1)
+        baseline = baseline.fitted(x, targets, RNG, parts=1)
         now = np.mean((baseline.values(x) - targets) ** 2)
         assert now <= loss * (1 + 1e-5)
         loss = now
@@ -35,7 +38,7 @@ def test_fitting_never_raises_the_loss():
 
 def test_rescaling_keeps_the_function():
     x, targets = data()
-    baseline = start().fitted(x, targets)
+    baseline = start().fitted(x, targets, RNG)
     moved = baseline.rescaled(10.0 * targets - 7.0)
     assert moved.scale == pytest.approx(10 * baseline.scale)
     np.testing.assert_allclose(moved.values(x), baseline.values(x), rtol=1e-5)
@@ -48,17 +51,17 @@ def test_an_untrained_baseline_is_zero():
 def test_constant_targets_are_an_ordinary_input():
     x, targets = data()
     constant = np.full(len(x), 0.1)
-    first = start().fitted(x, constant)
+    first = start().fitted(x, constant, RNG)
     np.testing.assert_allclose(first.values(x), 0.1, rtol=1e-12)
     assert np.isnan(explained_variance(first.values(x), np.full(len(x), 5.0)))
-    later = start().fitted(x, targets).fitted(x, np.full(len(x), 200.0), iterations=20, cg_iterations=20)
+    later = start().fitted(x, targets, RNG).fitted(x, np.full(len(x), 200.0), RNG, passes=10)
     np.testing.assert_allclose(later.values(x), 200.0, atol=3.0)
 
 
-def test_no_iterations_freeze_the_function():
+def test_no_passes_freeze_the_function():
     x, targets = data()
     baseline = start()
-    assert baseline.fitted(x, targets, iterations=0) is baseline
+    assert baseline.fitted(x, targets, RNG, passes=0) is baseline
 
 
 def test_explained_variance_is_one_for_truth_and_zero_for_a_constant():
@@ -85,3 +88,14 @@ def test_a_constant_feature_is_not_scaled():
     moments = RunningMoments.start(2).updated(np.array([[3.0, 1.0], [3.0, 2.0]]))
     np.testing.assert_allclose(moments.shift_and_scale()[1], [1.0, 0.5])
     np.testing.assert_array_equal(RunningMoments.start(2).shift_and_scale(), [[0.0, 0.0], [1.0, 1.0]])
+
+
+def test_the_same_random_numbers_give_the_same_fit():
+    x, targets = data()
+    once, twice = (start().fitted(x, targets, np.random.default_rng(5)) for _ in range(2))
+    assert once.weights.tobytes() == twice.weights.tobytes()
+
+
+def test_more_parts_than_rows_are_as_many_as_rows():
+    x, targets = data(3)
+    assert np.isfinite(start().fitted(x, targets, RNG, parts=10).weights).all()

@@ -71,14 +71,14 @@ def test_an_unsupported_action_space_is_named(tmp_path, capsys):
     class Buttons(Countdown):
         def __init__(self):
             super().__init__()
-            self.action_space = gymnasium.spaces.MultiBinary(3)
+            self.action_space = gymnasium.spaces.Text(3)
 
     gymnasium.register("Buttons-v0", entry_point=Buttons)
     try:
         message = fails(capsys, "train", "--env", "Buttons-v0", "--out", tmp_path / "run")
     finally:
         del gymnasium.registry["Buttons-v0"]
-    assert "--env = 'Buttons-v0' has actions of type MultiBinary" in message
+    assert "--env = 'Buttons-v0' has actions of type Text" in message
     assert not (tmp_path / "run").exists()
 
 
@@ -114,7 +114,7 @@ def test_a_run_that_fails_on_its_way_ends_with_code_1(tmp_path, capsys, monkeypa
 
     monkeypatch.setattr(CartPoleEnv, "step", unpaid)
     assert main(["train", *SHORT, "--out", str(tmp_path / "run")]) == 1
-    assert capsys.readouterr().err == ("error: environment 0 returned a reward that is not finite in its step 1; "
+    assert capsys.readouterr().err == ("error: environment 0 (CartPole-v1) returned a reward that is not finite in its step 1; "
                                        "training cannot continue.\n")
 
 

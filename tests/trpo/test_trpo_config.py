@@ -25,6 +25,9 @@ def test_every_setting_has_a_sentence_and_numbers_have_a_range():
     ({"hidden": 64}, "hidden must be a sequence of integers; got 64."),
     ({"sufficient_decrease": 0.5}, "sufficient_decrease = 0.5 is out of range"),
     ({"normalize_observations": 1}, "normalize_observations must be True or False; got 1."),
+    ({"algorithm": "ppo"}, "algorithm = 'ppo' is unknown; expected one of trpo, npg, vpg."),
+    ({"activation": "gelu"}, "activation = 'gelu' is unknown; expected one of tanh, relu, elu."),
+    ({"metric_share": 0.0}, "metric_share = 0 is out of range"),
     ({"env": ""}, "env must be a name; got ''."),
     ({"envs": 30, "batch_size": 20}, "batch_size = 20 is less than envs = 30"),
     ({"steps": 10}, "steps = 10 is less than batch_size = 2000"),
@@ -46,3 +49,36 @@ def test_settings_survive_the_round_trip():
 def test_iterations_and_horizon_fit_the_budget():
     config = replace(TrpoConfig(), steps=10_000, batch_size=1001, envs=4)
     assert (config.horizon, config.iterations) == (250, 10)
+
+
+def test_every_section_of_the_settings_file_is_valid_and_names_its_source():
+    from case_studies.trpo.config import _sections
+
+    for name, section in _sections().items():
+        assert section["source"], name
+        config = TrpoConfig.for_env(name + "-v5")
+        for key, value in section.items():
+            if key != "source":
+                assert getattr(config, key) == value != getattr(TrpoConfig(), key), (name, key)
+
+
+def test_settings_given_come_before_those_of_the_file_and_those_before_the_defaults():
+    assert TrpoConfig.for_env("Pendulum-v1").gamma == 0.9
+    assert TrpoConfig.for_env("Pendulum-v1", gamma=0.5).gamma == 0.5
+    assert TrpoConfig.for_env("CartPole-v1") == TrpoConfig()
+    with pytest.raises(ck.ProblemError, match="unknown setting 'speed'"):
+        TrpoConfig.for_env("Pendulum-v1", speed=1)
+
+
+def test_the_settings_file_needs_a_reader_before_python_3_11(monkeypatch):
+    import sys
+
+    from case_studies.trpo import config
+
+    config._sections.cache_clear()
+    monkeypatch.setattr(sys, "version_info", (3, 10))
+    monkeypatch.setitem(sys.modules, "tomli", None)
+    with pytest.raises(ck.MissingDependencyError, match="tomli before Python 3.11"):
+        config.tuned("Pendulum-v1")
+    monkeypatch.undo()
+    config._sections.cache_clear()

@@ -43,7 +43,12 @@ def rewritten(path, **changes):
     ({"config": np.array("{}")}, "'config' holds no settings"),
     ({"config": np.array(1.5)}, "'config' has type float64 and shape .* expected text"),
     ({"count": np.array("{}")}, "'count' has type <U2"),
-    ({"format": np.array(3)}, "format 3; this version reads 1"),
+    ({"format": np.array(1)}, "format 1; this version reads 2"),
+    ({"standing_lengths": np.array([1, 2])}, r"'standing_lengths' has shape \(2,\); 1 environments need \(1,\)"),
+    ({"standing_lengths": np.array([10**6])}, r"'standing_lengths' \[1000000\] do not add up"),
+    ({"standing_actions": np.array(["left"])}, "'standing_actions' has type <U4"),
+    ({"standing_observations": np.zeros((1, 3))}, r"'standing_observations' has shape \(1, 3\)"),
+    ({"recent": np.zeros((2, 2))}, "'recent' has type float64"),
 ])
 def test_a_damaged_entry_of_a_checkpoint_is_named(run, changes, words):
     path = run / "checkpoint.npz"
@@ -65,7 +70,7 @@ def test_a_file_that_is_no_checkpoint_is_refused_without_bad_advice(run, content
 def test_a_cut_row_of_progress_is_named_by_its_line(run):
     path = run / "progress.csv"
     path.write_text(path.read_text().rstrip("\n").rsplit(",", 3)[0] + "\n")
-    with pytest.raises(ck.FormatError, match=r"line 3 has 12 entries; expected 15"):
+    with pytest.raises(ck.FormatError, match=r"line 3 has 15 entries; expected 18"):
         read_progress(run)
 
 

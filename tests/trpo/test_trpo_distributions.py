@@ -4,7 +4,7 @@ from scipy import stats
 from scipy.integrate import quad
 
 import convexkit as ck
-from case_studies.trpo.distributions import Categorical, DiagonalGaussian
+from case_studies.trpo.distributions import Bernoulli, Categorical, DiagonalGaussian, MultiCategorical
 
 RNG_SEED = 7
 
@@ -21,7 +21,56 @@ def gaussian_case(d=3, rows=6):
     return DiagonalGaussian(d), old, new
 
 
-CASES = {"categorical": categorical_case, "gaussian": gaussian_case}
+def multi_categorical_case(rows=6):
+    rng = np.random.default_rng(RNG_SEED)
+    old, new = 2.0 * rng.standard_normal((2, rows, 6))
+    return MultiCategorical((2, 1, 3)), old, new
+
+
+def bernoulli_case(n=3, rows=6):
+    rng = np.random.default_rng(RNG_SEED)
+    old, new = 2.0 * rng.standard_normal((2, rows, n))
+    return Bernoulli(n), old, new
+
+
+CASES = {"categorical": categorical_case, "gaussian": gaussian_case, "several choices": multi_categorical_case,
+         "switches": bernoulli_case}
+
+
+@pytest.mark.parametrize("case", ["several choices", "switches"])
+def test_products_of_finite_distributions_are_sums_over_all_actions(case):
+    distribution, old, new = CASES[case]()
+    sizes = distribution.sizes if case == "several choices" else (2,) * distribution.n
+    actions = [np.array(action) for action in np.ndindex(*sizes)]
+    log_p, log_q = (np.stack([distribution.log_prob(outputs, np.tile(action, (6, 1))) for action in actions])
+                    for outputs in (old, new))
+    np.testing.assert_allclose(np.exp(log_p).sum(axis=0), 1.0, rtol=1e-12)
+    np.testing.assert_allclose(distribution.kl(old, new), (np.exp(log_p) * (log_p - log_q)).sum(axis=0), rtol=1e-9)
+    np.testing.assert_allclose(distribution.entropy(old), -(np.exp(log_p) * log_p).sum(axis=0), rtol=1e-9)
+    best = np.array(actions)[log_p.argmax(axis=0)]
+    np.testing.assert_array_equal(distribution.mode(old), best)
+
+
+@pytest.mark.parametrize("case", ["several choices", "switches"])
+def test_samples_of_finite_products_have_their_frequencies(case):
+    distribution, outputs, _ = CASES[case]()
+    N = 100_000
+    repeated = np.tile(outputs[:1], (N, 1))
+    actions = distribution.sample(repeated, distribution.noise(np.random.default_rng(0), (N,)))
+    for action in np.unique(actions, axis=0):
+        p = np.exp(distribution.log_prob(outputs[:1], action[None]))[0]
+        share = (actions == action).all(axis=1).mean()
+        assert share == pytest.approx(p, abs=4 * np.sqrt(p * (1 - p) / N))
+
+
+def test_switches_survive_large_log_odds():
+    switches = Bernoulli(2)
+    outputs = np.array([[1000.0, -1000.0]], dtype=np.float32)
+    assert switches.log_prob(outputs, np.array([[1, 0]]))[0] == 0
+    assert switches.log_prob(outputs, np.array([[0, 1]]))[0] == -2000
+    assert switches.entropy(outputs)[0] == 0
+    assert switches.kl(outputs, outputs.copy())[0] == 0
+    assert np.isfinite(ck.gradient(lambda x: switches.entropy(x.reshape((1, 2)))[0], outputs[0])).all()
 
 
 def probabilities(logits):

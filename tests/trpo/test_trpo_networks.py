@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 import convexkit as ck
-from case_studies.trpo.networks import Mlp, tanh_layer
+from case_studies.trpo.networks import Mlp, dense_layer
 from case_studies.trpo.policies import Policy
 
 NETWORK = Mlp((3, 7, 5, 2))
@@ -35,13 +35,13 @@ def test_layers_are_views_of_theta():
     assert np.count_nonzero(theta == 0) == 7 * 5 + 5
 
 
-def test_a_tanh_layer_has_the_derivatives_of_autograd():
+def test_a_dense_layer_has_the_derivatives_of_autograd():
     rng = np.random.default_rng(0)
     x, W, b = rng.standard_normal((5, 3)), rng.standard_normal((3, 4)), rng.standard_normal(4)
     parts = np.split(np.arange(31), [15, 27])
 
     def mine(t):
-        return anp.sum(tanh_layer(t[parts[0]].reshape((5, 3)), t[parts[1]].reshape((3, 4)), t[parts[2]]) ** 2)
+        return anp.sum(dense_layer(t[parts[0]].reshape((5, 3)), t[parts[1]].reshape((3, 4)), t[parts[2]]) ** 2)
 
     def theirs(t):
         return anp.sum(anp.tanh(anp.dot(t[parts[0]].reshape((5, 3)), t[parts[1]].reshape((3, 4))) + t[parts[2]]) ** 2)
@@ -50,6 +50,54 @@ def test_a_tanh_layer_has_the_derivatives_of_autograd():
     assert mine(t) == pytest.approx(theirs(t))
     np.testing.assert_allclose(ck.gradient(mine, t), ck.gradient(theirs, t), atol=1e-12)
     np.testing.assert_allclose(ck.hessian_operator(mine, t) @ v, ck.hessian_operator(theirs, t) @ v, atol=1e-12)
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu", "elu"])
+def test_the_network_has_the_derivatives_of_its_layers(activation):
+    network = Mlp((3, 7, 5, 2), activation)
+    theta, x = theta_and_inputs()
+    v = np.random.default_rng(1).standard_normal(network.size)
+
+    def whole(t):
+        return anp.sum(network(t, x) ** 2)
+
+    def layered(t):
+        return anp.sum(network.layered(t, x) ** 2)
+
+    assert whole(theta) == pytest.approx(layered(theta))
+    np.testing.assert_allclose(ck.gradient(whole, theta), ck.gradient(layered, theta), rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(ck.hessian_operator(whole, theta) @ v, ck.hessian_operator(layered, theta) @ v,
+                               rtol=1e-9, atol=1e-9)
+    one, other = (ck.gauss_newton_operator(f, theta, lambda u: u) @ v
+                  for f in (lambda t: network(t, x), lambda t: network.layered(t, x)))
+    np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize(("activation", "expected"), [("tanh", np.tanh), ("relu", lambda z: np.maximum(z, 0)),
+                                                      ("elu", lambda z: np.where(z > 0, z, np.exp(z) - 1))])
+def test_activations_are_the_usual_ones(activation, expected):
+    z = np.linspace(-3, 3, 14).reshape(1, -1)
+    np.testing.assert_allclose(dense_layer(np.zeros((1, 1)), np.zeros((1, 14)), z, activation), expected(z), atol=1e-15)
+    actor = Mlp((1, 14, 14), activation)
+    theta = np.concatenate([np.zeros(14), z[0], np.eye(14).ravel(), np.zeros(14)])
+    forward = actor.fast_forward(theta, 1, np.zeros(1), np.ones(1))
+    np.testing.assert_allclose(forward(np.zeros((1, 1))), expected(z), atol=1e-15)
+
+
+def test_the_names_of_activations_are_those_of_the_settings():
+    from case_studies.trpo.config import TrpoConfig
+    from case_studies.trpo.networks import ACTIVATIONS
+
+    setting = TrpoConfig.__dataclass_fields__["activation"]
+    assert setting.metadata["range"].words == tuple(ACTIVATIONS)
+
+
+def test_parameters_behind_those_of_the_network_have_no_gradient():
+    theta, x = theta_and_inputs()
+    longer = np.concatenate([theta, [7.0]])
+    gradient = ck.gradient(lambda t: anp.sum(NETWORK(t, x)), longer)
+    assert gradient[-1] == 0
+    np.testing.assert_array_equal(gradient[:-1], ck.gradient(lambda t: anp.sum(NETWORK(t, x)), theta))
 
 
 def test_forward_and_backward_derivatives_of_the_network_agree():
@@ -65,7 +113,7 @@ def test_forward_and_backward_derivatives_of_the_network_agree():
 def test_a_saturated_layer_does_not_overflow_in_float32():
     x, b = np.ones((1, 1), np.float32), np.zeros(2, np.float32)
     W = np.array([[-500.0, 500.0]], np.float32)
-    np.testing.assert_array_equal(ck.gradient(lambda b: anp.sum(tanh_layer(x, W, b)), b), [0.0, 0.0])
+    np.testing.assert_array_equal(ck.gradient(lambda b: anp.sum(dense_layer(x, W, b)), b), [0.0, 0.0])
 
 
 def test_models_of_the_network_have_the_right_slopes():

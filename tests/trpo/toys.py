@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from case_studies.trpo.distributions import Bernoulli, MultiCategorical
 from case_studies.trpo.policies import Policy
 
 gymnasium = pytest.importorskip("gymnasium")
@@ -41,6 +42,8 @@ class Countdown(gymnasium.Env):
 def small_policies() -> dict[str, Policy]:
     """One policy of each kind, small enough for dense matrices."""
     return {"discrete": Policy.discrete(3, 4, hidden=(5,)),
+            "several choices": Policy.over(MultiCategorical((2, 3)), 3, hidden=(5,), activation="elu"),
+            "switches": Policy.over(Bernoulli(3), 3, hidden=(5, 4)),
             "continuous": Policy.continuous(3, 2, hidden=(5,), initial_log_std=-0.3)}
 
 
