@@ -20,9 +20,11 @@ from .conjugate_gradient import (
     limited_memory,
 )
 from .duality import (
+    DualPoint,
     InfeasibilityCertificate,
     KKTResiduals,
     Lagrangian,
+    PrimalDualPoint,
     Sensitivity,
     UnboundednessCertificate,
     kkt_residuals,
@@ -56,6 +58,7 @@ __all__ = [
     "CGResult",
     "CGStatus",
     "ConvexkitError",
+    "DualPoint",
     "FormatError",
     "InfeasibilityCertificate",
     "IterationRecord",
@@ -66,6 +69,7 @@ __all__ = [
     "MissingDependencyError",
     "NotConvexError",
     "NotSolvedError",
+    "PrimalDualPoint",
     "ProblemError",
     "Quadratic",
     "SecondOrderCone",

@@ -2,9 +2,9 @@
 
 from .definite import CONVEXITY_TOLERANCE
 from .matrices import CHUNK, FactoredMatrix, entry_size, is_zero, restricted, runs, stacked
-from .minimise import minimum
+from .minimise import Minimum, factored_minimum, falling_direction, minimum
 from .quadratic import Quadratic, formed
 from .sums import weighted_sum
 
-__all__ = ["CHUNK", "CONVEXITY_TOLERANCE", "FactoredMatrix", "Quadratic", "entry_size", "formed", "is_zero", "minimum",
-           "restricted", "runs", "stacked", "weighted_sum"]
+__all__ = ["CHUNK", "CONVEXITY_TOLERANCE", "FactoredMatrix", "Minimum", "Quadratic", "entry_size", "factored_minimum",
+           "falling_direction", "formed", "is_zero", "minimum", "restricted", "runs", "stacked", "weighted_sum"]

@@ -94,9 +94,17 @@ def _sparse_sum(n: int, terms: list[tuple[float, Any]]) -> Any:
 
 def _dense_sum(n: int, kinds: dict[str, list[tuple[float, Any]]]) -> np.ndarray:
     """Σ w·P as an array: dense terms one by one, sparse ones summed first, factored ones as stacks."""
-    total = _sparse_sum(n, kinds["sparse"]).toarray() if "sparse" in kinds else np.zeros((n, n))
-    for w, P in kinds.get("dense", []):
-        total += w * P
+    dense = kinds.get("dense", [])
+    if "sparse" in kinds:
+        total = _sparse_sum(n, kinds["sparse"]).toarray()
+    elif dense:
+        total, dense = np.multiply(dense[0][1], dense[0][0], order="C", dtype=np.float64), dense[1:]
+    else:
+        total = np.zeros((n, n))
+    scratch = np.empty((n, n)) if dense else total
+    for w, P in dense:
+        np.multiply(P, w, out=scratch)
+        total += scratch
     for sign in (1.0, -1.0):
         chosen = [(w, P.factor) for w, P in kinds.get("factored", []) if sign * w > 0]
         full = [(w, F) for w, F in chosen if not sp.issparse(F)]
