@@ -21,12 +21,14 @@ from .conjugate_gradient import (
 )
 from .duality import (
     DualPoint,
+    DualProblem,
     InfeasibilityCertificate,
     KKTResiduals,
     Lagrangian,
     PrimalDualPoint,
     Sensitivity,
     UnboundednessCertificate,
+    dual_problem,
     kkt_residuals,
     sensitivity,
 )
@@ -59,6 +61,7 @@ __all__ = [
     "CGStatus",
     "ConvexkitError",
     "DualPoint",
+    "DualProblem",
     "FormatError",
     "InfeasibilityCertificate",
     "IterationRecord",
@@ -84,6 +87,7 @@ __all__ = [
     "block_jacobi",
     "conjugate_gradient",
     "damped",
+    "dual_problem",
     "error_slope",
     "example_problem",
     "gauss_newton_operator",
