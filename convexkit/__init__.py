@@ -20,6 +20,7 @@ from .conjugate_gradient import (
     limited_memory,
 )
 from .duality import (
+    DualityReport,
     DualPoint,
     DualProblem,
     InfeasibilityCertificate,
@@ -29,6 +30,7 @@ from .duality import (
     Sensitivity,
     UnboundednessCertificate,
     dual_problem,
+    duality_report,
     kkt_residuals,
     sensitivity,
 )
@@ -62,6 +64,7 @@ __all__ = [
     "ConvexkitError",
     "DualPoint",
     "DualProblem",
+    "DualityReport",
     "FormatError",
     "InfeasibilityCertificate",
     "IterationRecord",
@@ -88,6 +91,7 @@ __all__ = [
     "conjugate_gradient",
     "damped",
     "dual_problem",
+    "duality_report",
     "error_slope",
     "example_problem",
     "gauss_newton_operator",
