@@ -88,16 +88,14 @@ class DualPoint:
             return ""
         if self._sign:
             return self._sign
-        if self._found is None or np.isnan(self._found.value):
-            return "the numbers leave the range of floats"
         direction = self.direction
-        assert direction is not None
-        assert self._function is not None
+        if direction is None or self._function is None or self._found is None:
+            return "the numbers leave the range of floats"
         along = _in_words(direction)
         if self._found.x is None:
             curvature = float(direction @ self._function.hessp(direction))
             return f"P(lam) has eigenvalue {curvature:.4g} along {along}"
-        steepness = float(np.linalg.norm(self.leftover))
+        steepness = _length(self.leftover)
         flat = "where P(lam) is flat" if self._function.P is not None else "and L has no curvature"
         if self._over_box:
             flat += ", and no bound stops it"
@@ -113,7 +111,7 @@ class DualPoint:
             return None
         if self._found.x is None:
             return falling_direction(self._function)[1]
-        size = float(np.linalg.norm(self.leftover))
+        size = _length(self.leftover)
         return -self.leftover / size if 0 < size < np.inf else None
 
     @cached_property
@@ -199,14 +197,19 @@ class DualPoint:
         return self.tangent - radius * float(np.abs(self.leftover).sum())
 
 
+def _length(v: np.ndarray) -> float:
+    """‖v‖, also where the squares are beyond the range of floats."""
+    largest = float(np.abs(v).max(initial=0.0))
+    return largest * float(np.linalg.norm(v / largest)) if 0 < largest < np.inf else largest
+
+
 def _in_words(d: np.ndarray) -> str:
     """A direction by its entries if it has few, else by its largest."""
     if d.size <= SHOWN:
-        return f"x = ({', '.join(f'{v:.3g}' for v in d)})"
-    largest = np.argsort(-np.abs(d), kind="stable")[:SHOWN]
-    largest = [j for j in sorted(largest) if abs(d[j]) > 1e-3 * np.abs(d).max()]
-    more = "" if np.count_nonzero(np.abs(d) > 1e-3 * np.abs(d).max()) <= len(largest) else ", ..."
-    return "x with " + ", ".join(f"x[{j}] = {d[j]:.3g}" for j in largest) + more
+        return f"x = ({', '.join(f'{v + 0.0:.3g}' for v in d)})"
+    visible = np.flatnonzero(np.abs(d) > 1e-3 * np.abs(d).max())
+    shown = np.sort(visible[np.argsort(-np.abs(d[visible]), kind="stable")[:SHOWN]])
+    return "x with " + ", ".join(f"x[{j}] = {d[j]:.3g}" for j in shown) + (", ..." if visible.size > SHOWN else "")
 
 
 @np.errstate(over="ignore", invalid="ignore")  # what is beyond the range of floats is no bound, and says so
@@ -220,7 +223,7 @@ def evaluate(lagrangian: Any, lam: Any, nu: Any, lam_lb: Any, lam_ub: Any, lam_c
     own = (lam, nu, lam_lb, lam_ub, lam_cones)
 
     def outside(sign: str = "", function: Quadratic | None = None, found: Minimum | None = None) -> DualPoint:
-        known = found is not None and found.x is not None and not np.isnan(found.value)
+        known = found is not None and found.x is not None and np.isfinite(found.value)
         return DualPoint(-np.inf, None, *own, found.value if known and found else -np.inf,
                          found.leftover if known and found else np.zeros(pr.n), pr, function, found, over_box, sign)
 
@@ -238,13 +241,13 @@ def evaluate(lagrangian: Any, lam: Any, nu: Any, lam_lb: Any, lam_ub: Any, lam_c
         own = (lam, nu, lam_lb, lam_ub, lam_cones)
     else:
         found = factored_minimum(function)
-    if found.x is None or np.isnan(found.value):
+    if found.x is None:
         return outside(function=function, found=found)
+    if not (np.isfinite(found.value) and np.isfinite(found.x).all()):
+        return outside("the numbers leave the range of floats")
     if found.leftover.any():
         terms = slope_terms(pr, *own)
         if (np.abs(found.leftover)
                 > SLOPE_TOLERANCE * np.maximum(terms, terms.max(initial=0.0) * SLOPE_TOLERANCE)).any():
             return outside(function=function, found=found)
-    if found.value == -np.inf:
-        return outside("the numbers leave the range of floats")
     return DualPoint(found.value, found.x, *own, found.value, found.leftover, pr, function, found, over_box)
