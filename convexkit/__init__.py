@@ -19,6 +19,7 @@ from .conjugate_gradient import (
     jacobi,
     limited_memory,
 )
+from .derivation import explain
 from .duality import (
     DualityReport,
     DualPoint,
@@ -94,6 +95,7 @@ __all__ = [
     "duality_report",
     "error_slope",
     "example_problem",
+    "explain",
     "gauss_newton_operator",
     "gradient",
     "hessian_operator",
