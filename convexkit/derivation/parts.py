@@ -64,6 +64,7 @@ class Collected:
     script: Script
 
     def entry(self, constant: float, coefficients: list[float]) -> str:
+        """A constant and a coefficient for every multiplier, as a sum."""
         return self.script.terms([(constant, ""), *((c, m.symbol) for c, m in
                                                     zip(coefficients, self.multipliers, strict=True))])
 
@@ -73,10 +74,10 @@ class Collected:
         P0, Ps = f0.hessian(), [f.hessian() for f in rows]
         return [[self.entry(P0[i, j], [P[i, j] for P in Ps]) for j in range(f0.n)] for i in range(f0.n)]
 
-    def q(self) -> list[str]:
-        """q₀ + Σ λᵢqᵢ + Gᵀλ + Aᵀν - α + β - …"""
+    def q(self, sign: float = 1.0) -> list[str]:
+        """q₀ + Σ λᵢqᵢ + Gᵀλ + Aᵀν - α + β - …, times `sign`."""
         f0 = self.problem.objective
-        return [self.entry(f0.q[j], [m.row.q[j] for m in self.multipliers]) for j in range(f0.n)]
+        return [self.entry(sign * f0.q[j], [sign * m.row.q[j] for m in self.multipliers]) for j in range(f0.n)]
 
     def r(self) -> str:
         """r₀ + Σ λᵢrᵢ - hᵀλ - bᵀν + …"""

@@ -75,7 +75,7 @@ def strictly_feasible(problem: QCQP, known: Any = None) -> Slater:
         found = solve(_phase_one(problem, curved_only=curved_only))
         if found.status is Status.INFEASIBLE:
             # t may fall as it likes: only equalities, and rows without it, can contradict each other.
-            return Slater(False, False, None, np.nan, "no point is feasible: the affine constraints contradict each other")
+            return Slater(False, False, None, np.nan, "the affine constraints contradict each other")
         if not np.isfinite(found.x).all():
             return Slater(None, False, None, np.nan, f"the phase-I problem ended with status {found.status}")
         x, t = found.x[:-1], float(found.x[-1])
