@@ -86,11 +86,14 @@ class DualProblem:
 
         `ck.kkt_residuals(dual.primal, *dual.point(solution))` judges it.
         """
-        nu = as_vector("solution.nu", solution.nu, self.primal.n, finite=False)
-        if not (np.isfinite(nu).all() and np.isfinite(solution.x).all()):
+        x = as_vector("solution.nu", solution.nu, self.primal.n, finite=False)
+        if not (np.isfinite(x).all() and np.isfinite(solution.x).all()):
             raise ProblemError(f"solution has no point (its status is {solution.status}); "
                                "dual.certificate(solution.certificate) reads its certificate.")
-        return PrimalDualPoint(nu.copy(), *self.multipliers(solution.x))
+        # A bound of the dual that is violated by its solver's rounding would be a negative multiplier here.
+        lam, nu, lam_lb, lam_ub, cones = self.multipliers(solution.x)
+        return PrimalDualPoint(x.copy(), np.maximum(lam, 0.0), nu, np.maximum(lam_lb, 0.0), np.maximum(lam_ub, 0.0),
+                               cones)
 
     def variables(self, x: Any, lam: Any = None, nu: Any = None, lam_lb: Any = None, lam_ub: Any = None,
                   lam_cones: Any = None) -> np.ndarray:
