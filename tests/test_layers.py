@@ -28,8 +28,8 @@ RANKS = [
     ["solution"],
     ["interior_point", "trust_region", "dual_method", "smooth"],
     ["solver"],
-    ["formats", "quadratic_program", "report", "convex_sets"],
-    ["cvxpy_bridge", "conjugates"],
+    ["convex_sets", "derivation", "formats", "quadratic_program", "report"],
+    ["conjugates", "cvxpy_bridge"],
     ["__init__", "__main__"],
 ]
 RANK = {name: i for i, names in enumerate(RANKS) for name in names}

@@ -12,12 +12,14 @@ from cvxpy.problems.problem import SolverStats
 from cvxpy.reductions import EvalParams
 from cvxpy.reductions.solution import Solution as CvxpySolution
 
+from ..duality import Lagrangian, PrimalDualPoint, split_by_sign
 from ..errors import ProblemError
 from ..problem import QCQP
 from ..solution import Solution, Status
 from .lowering import Lowering, standard
 from .rows import Places, second_order_cone, sort_rows
 from .squares import Squares, stored
+from .unchanged import parameter_values, require_unchanged
 
 STATUS = {
     Status.OPTIMAL: cp.OPTIMAL, Status.OPTIMAL_INACCURATE: cp.OPTIMAL_INACCURATE,
@@ -57,6 +59,8 @@ class Bridge:
     _rows: tuple = field(repr=False)  # for each constraint of the source, the slice of its rows
     _places: Places = field(repr=False)  # of the multipliers of all rows
     _sign: float = field(repr=False)
+    _own: int = field(repr=False)  # columns of the source's own variables; those of epigraphs follow
+    _parameters: dict = field(repr=False)  # parameter id -> its value when the bridge was built
 
     def write_back(self, solution: Solution) -> None:
         """Store values of variables, duals, status and value in the cvxpy problem, as its own solve would.
@@ -117,6 +121,73 @@ class Bridge:
                     constraint.save_dual_value(dual[constraint.id])
         self.source._solver_stats = SolverStats("convexkit", solve_time=solution.seconds, num_iters=solution.nit,
                                                 extra_stats={"solution": solution, "problem": pr})
+
+
+    def read_point(self) -> PrimalDualPoint:
+        """The point that any solver left in the cvxpy problem, with its duals, as multipliers of `problem`.
+
+        `ck.kkt_residuals(bridge.problem, *point)` and `ck.duality_report(bridge.problem, *point)` judge it.
+
+        Raises
+        ------
+        ProblemError
+            If the cvxpy problem has no point, or was changed since: a parameter or the data since the bridge was
+            built, a variable's value or a parameter since it was solved. Also for a problem with epigraph variables
+            (of abs, max, norms in sums), whose values and duals cvxpy does not keep.
+
+        Notes
+        -----
+        cvxpy has no duals for attributes such as `nonneg` and `bounds`; their multipliers are those that the slope of
+        the Lagrangian implies. A constraint's dual is None where a solver gave none, and is read as zero.
+
+        Examples
+        --------
+        >>> import cvxpy as cp, convexkit as ck
+        >>> from convexkit import cvxpy_bridge
+        >>> x = cp.Variable(2)
+        >>> source = cp.Problem(cp.Minimize(x[0] + x[1]), [cp.sum_squares(x) <= 2, x[1] >= 0])
+        >>> _ = source.solve(solver="CLARABEL")
+        >>> bridge = cvxpy_bridge.from_cvxpy(source)
+        >>> point = bridge.read_point()
+        >>> point.x.round(4), point.lam.round(4), point.lam_lb.round(4)
+        (array([-1.4142,  0.    ]), array([0.3536]), array([0., 1.]))
+        >>> ck.duality_report(bridge.problem, *point).relative_gap < 1e-6
+        True
+        """
+        pr = self.problem
+        require_unchanged(self, from_cvxpy)
+        if pr.n > self._own:
+            raise ProblemError(f"the problem has {pr.n - self._own} epigraph variables (of abs, max, norm1, norms in "
+                               "sums and the like), whose values and duals cvxpy does not keep; read_point takes "
+                               "problems without. Write the epigraph yourself, or solve bridge.problem.")
+        x = np.zeros(pr.n)
+        for variable in self.source.variables():
+            first = self._offsets[variable.id]
+            x[first:first + variable.size] = np.reshape(variable.value, -1, order="F")
+        rows = np.zeros(self._places.position.size)
+        for constraint, own in zip(self.source.constraints, self._rows, strict=True):
+            rows[own] = _flat_dual(constraint)
+        lam, nu, lam_lb, lam_ub, *lam_cones = self._places.multipliers(rows)
+        # Bounds that no row states have no dual in cvxpy: the slope that is left is theirs.
+        slope = Lagrangian(pr).gradient(x, lam, nu, lam_lb, lam_ub, lam_cones)
+        implied_lb, implied_ub = split_by_sign(slope, pr.lb, pr.ub)
+        by_row = self._places.from_rows
+        lam_lb = np.where(by_row[:pr.n], lam_lb, lam_lb + implied_lb)
+        lam_ub = np.where(by_row[pr.n:], lam_ub, lam_ub + implied_ub)
+        return PrimalDualPoint(x, lam, nu, lam_lb, lam_ub, tuple(lam_cones))
+
+
+def _flat_dual(constraint: Any) -> np.ndarray | float:
+    """A constraint's dual as its rows are ordered: by columns, an SOC cone by cone with the top first; 0 if None."""
+    value = constraint.dual_value
+    if isinstance(constraint, cp.SOC):
+        if value is None or any(part is None for part in value):
+            return 0.0
+        tops, rest = (np.asarray(part, dtype=np.float64) for part in value)
+        if rest.ndim == 2 and constraint.axis == 0:
+            rest = rest.T
+        return np.column_stack([tops.reshape(-1), rest.reshape(tops.size, -1)]).reshape(-1)
+    return 0.0 if value is None else np.reshape(np.asarray(value, dtype=np.float64), -1, order="F")
 
 
 def from_cvxpy(source: Any) -> Bridge:
@@ -183,7 +254,7 @@ def from_cvxpy(source: Any) -> Bridge:
     ends = np.cumsum([expression.size for expression in expressions])
     rows = tuple(slice(end - expression.size, end)
                  for i, expression, end in zip(owners, expressions, ends, strict=True) if i >= 0)
-    return Bridge(problem, source, lowering.offsets, rows, places, sign)
+    return Bridge(problem, source, lowering.offsets, rows, places, sign, lowering.own, parameter_values(source))
 
 
 def _native(lowering: Lowering, expressions: list, kinds: list, owners: list) -> tuple[QCQP, Places]:

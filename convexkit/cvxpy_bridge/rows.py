@@ -23,6 +23,7 @@ class SortedRows:
     kept : for each row of G the row it is; beyond the last row if it was an attribute's bound
     taken : the rows that set a bound
     slot, factor : (taken,) arrays; the multiplier of a taken row is factor times entry `slot` of [lam_lb, lam_ub]
+    loose, loose_slot, loose_factor : the same of rows that would have set a bound, if another were not as tight
     """
 
     G: Any
@@ -33,6 +34,9 @@ class SortedRows:
     taken: np.ndarray
     slot: np.ndarray
     factor: np.ndarray
+    loose: np.ndarray
+    loose_slot: np.ndarray
+    loose_factor: np.ndarray
 
 
 def sort_rows(matrix: Any, limit: np.ndarray, lb: np.ndarray, ub: np.ndarray) -> SortedRows:
@@ -57,9 +61,12 @@ def sort_rows(matrix: Any, limit: np.ndarray, lb: np.ndarray, ub: np.ndarray) ->
     kept = np.flatnonzero(is_row)
     chosen = np.concatenate([from_lb, from_ub])
     slot = np.flatnonzero(chosen >= 0)
+    loose = ~is_row[single]
+    loose[chosen[slot]] = False
     # The multiplier of slope·x ≤ limit is that of the bound on x, over |slope|.
     return SortedRows(matrix[kept], limit[kept], tight_lb, tight_ub, kept, single[chosen[slot]], slot,
-                      1.0 / np.abs(slope[chosen[slot]]))
+                      1.0 / np.abs(slope[chosen[slot]]), single[loose], column[loose] + n * (slope[loose] > 0),
+                      1.0 / np.abs(slope[loose]))
 
 
 def _tighten(bound: np.ndarray, column: np.ndarray, slope: np.ndarray, limit: np.ndarray, *,
@@ -103,6 +110,11 @@ class Places:
         self._bounds = self._nu + problem.p
         self._cones = self._bounds + 2 * problem.n
         self._quadratics = len(problem.inequalities)
+        self._sizes = (problem.m, problem.p, problem.n, problem.n, *(cone.size for cone in problem.cones))
+        # Rows that another bound makes redundant have no multiplier here, and may have one elsewhere.
+        self.loose = self.loose_position = np.zeros(0, dtype=int)
+        self.loose_factor = np.zeros(0)
+        self.from_rows = np.zeros(2 * problem.n, dtype=bool)  # bounds that rows set, not attributes
 
     def quadratics(self, rows: np.ndarray) -> None:
         """These rows are the quadratic inequalities, in order."""
@@ -114,6 +126,9 @@ class Places:
         self.position[rows[found.kept[own]]] = 1 + self._quadratics + own
         self.position[rows[found.taken]] = self._bounds + found.slot
         self.factor[rows[found.taken]] = found.factor
+        self.from_rows[found.slot] = True
+        self.loose, self.loose_factor = rows[found.loose], found.loose_factor
+        self.loose_position = self._bounds + found.loose_slot
 
     def equalities(self, rows: np.ndarray) -> None:
         """These rows are those of A, in order."""
@@ -131,3 +146,13 @@ class Places:
         every = np.concatenate(([0.0], solution.lam, solution.nu, solution.lam_lb, solution.lam_ub,
                                 *solution.lam_cones))
         return self.factor * every[self.position]
+
+    def multipliers(self, duals: np.ndarray) -> list[np.ndarray]:
+        """[lam, nu, lam_lb, lam_ub, then one for each cone] from the multiplier of every row, the way back of `duals`.
+
+        What stands for no row, the multipliers of bounds that are attributes of variables, is zero.
+        """
+        every = np.zeros(1 + sum(self._sizes))
+        np.add.at(every, self.position, duals / self.factor)
+        np.add.at(every, self.loose_position, duals[self.loose] / self.loose_factor)
+        return np.split(every[1:], np.cumsum(self._sizes)[:-1])

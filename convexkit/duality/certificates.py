@@ -12,7 +12,8 @@ from ..problem import QCQP
 from ..quadratic import Quadratic, minimum
 from .cones import Parts, cones_at_point
 from .kkt import kkt_residuals
-from .lagrangian import SIGN_TOLERANCE, Lagrangian, multipliers, slope_terms
+from .lagrangian import Lagrangian
+from .multipliers import SIGN_TOLERANCE, multipliers, slope_terms
 from .rows import EPS, at_point, row_largest, row_terms
 
 # A component of a sum that vanishes up to this share of its terms is rounding: perturbing each coefficient

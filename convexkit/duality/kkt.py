@@ -10,7 +10,7 @@ import numpy as np
 from ..problem import QCQP
 from ..validation import as_vector
 from .cones import Parts, cones_at_point, pull
-from .lagrangian import multipliers
+from .multipliers import multipliers
 from .rows import at_point, coefficient_size, row_floor, row_terms
 
 # Sums are exact to about 1e-16 of their terms; a relative gap of 1e-10 then needs a scale of 1e-6 of them.

@@ -10,7 +10,8 @@ import numpy as np
 from ..problem import QCQP
 from ..validation import as_vector
 from .kkt import kkt_residuals
-from .lagrangian import Lagrangian, multipliers, split_by_sign
+from .lagrangian import Lagrangian
+from .multipliers import multipliers, split_by_sign
 
 
 @dataclass(frozen=True, eq=False)

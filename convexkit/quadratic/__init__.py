@@ -1,10 +1,12 @@
 """Quadratic functions in every structure of P: values, convexity, sums and minima."""
 
 from .definite import CONVEXITY_TOLERANCE, doubtful
+from .factors import factor_of
 from .matrices import CHUNK, FactoredMatrix, add_up, entry_size, is_zero, restricted, runs, stacked
-from .minimise import minimum
+from .minimise import Minimum, factored_minimum, falling_direction, minimum
 from .quadratic import Quadratic, formed
 from .sums import weighted_sum
 
-__all__ = ["CHUNK", "CONVEXITY_TOLERANCE", "FactoredMatrix", "Quadratic", "add_up", "doubtful", "entry_size", "formed",
-           "is_zero", "minimum", "restricted", "runs", "stacked", "weighted_sum"]
+__all__ = ["CHUNK", "CONVEXITY_TOLERANCE", "FactoredMatrix", "Minimum", "Quadratic", "add_up", "doubtful", "entry_size",
+           "factor_of", "factored_minimum", "falling_direction", "formed", "is_zero", "minimum", "restricted", "runs",
+           "stacked", "weighted_sum"]

@@ -111,12 +111,12 @@ def _dense_is_psd(P: np.ndarray) -> bool:
     size = frobenius(P)
     # Cholesky of P + shift·I succeeds if all eigenvalues of P exceed -shift, up to about n·eps·‖P‖ of rounding.
     shift = CONVEXITY_TOLERANCE * size
-    if size == 0.0 or _cholesky(P, shift)[1] == 0:
+    if size == 0.0 or cholesky(P, shift)[1] == 0:
         return True
     return bool(eigvalsh(P, subset_by_index=[0, 0])[0] >= -shift)
 
 
-def _cholesky(P: np.ndarray, shift: float) -> tuple[np.ndarray, int]:
+def cholesky(P: np.ndarray, shift: float) -> tuple[np.ndarray, int]:
     """dpotrf of P + shift·I, lower; only the lower triangle of the factor is meant. One copy."""
     scratch = np.array(P if P.flags.c_contiguous else P.T, dtype=np.float64, order="C")
     scratch.reshape(-1)[::len(scratch) + 1] += shift
@@ -307,7 +307,7 @@ class Shifted:
             self.solver = self._banded
 
     def _dense(self, shift: float) -> Solve | None:
-        factor, info = _cholesky(self._dense_P, shift)
+        factor, info = cholesky(self._dense_P, shift)
         return (lambda v: cho_solve((factor, True), v, check_finite=False)) if info == 0 else None
 
     def _banded(self, shift: float) -> Solve | None:
@@ -330,7 +330,7 @@ class Shifted:
             return None
         through = inner(self._border)
         schur = self._corner - self._border.T @ through
-        factor, info = _cholesky((schur + schur.T) / 2, shift)
+        factor, info = cholesky((schur + schur.T) / 2, shift)
 
         def solve(v: np.ndarray) -> np.ndarray:
             out = np.empty_like(v)
@@ -400,10 +400,10 @@ def _factored_is_definite(F: np.ndarray, d: np.ndarray) -> bool:
         return False
     inner = (F[:, ~low] / d[~low]) @ F[:, ~low].T
     inner[np.diag_indices_from(inner)] += 1.0
-    factor, _ = _cholesky(inner, 0.0)
+    factor, _ = cholesky(inner, 0.0)
     schur = F[:, low].T @ cho_solve((factor, True), F[:, low], check_finite=False)
     schur[np.diag_indices_from(schur)] += d[low]
-    return _cholesky((schur + schur.T) / 2, 0.0)[1] == 0
+    return cholesky((schur + schur.T) / 2, 0.0)[1] == 0
 
 
 def _factored_smallest(F: np.ndarray, d: np.ndarray) -> float:

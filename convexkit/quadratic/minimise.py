@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 from scipy.linalg import cho_solve, eigh
-from scipy.linalg.lapack import dpotrf
+from scipy.linalg.lapack import dpotrf, dpotrs
+from scipy.sparse.linalg import ArpackError, eigsh
 
-from .definite import CONVEXITY_TOLERANCE, LARGE, Shifted, Solve, compressed, frobenius, norm_bound
+from .definite import CONVEXITY_TOLERANCE, LARGE, Shifted, Solve, cholesky, compressed, frobenius, norm_bound
 from .matrices import FactoredMatrix, SummedMatrix
 from .quadratic import Quadratic, formed
 
@@ -21,6 +22,18 @@ NULL_ENTRY_TOLERANCE = 1e-15
 GRAM_ENTRIES = 2e7
 
 EPS = float(np.finfo(float).eps)
+
+
+class Minimum(NamedTuple):
+    """What `minimum` says, and `solve`, V -> W ≈ P⁺V for V of shape (n,) or (n, k); None if P is indefinite.
+
+    Where P is singular, W may have 1e-4 of its size in the null space of P; PW and WᵀPW do not see it.
+    """
+
+    value: float
+    x: np.ndarray | None
+    leftover: np.ndarray
+    solve: Solve | None
 
 
 def minimum(f: Quadratic) -> tuple[float, np.ndarray | None, np.ndarray]:
@@ -43,56 +56,134 @@ def minimum(f: Quadratic) -> tuple[float, np.ndarray | None, np.ndarray]:
 
     Notes
     -----
-    Up to n = 1000, and for dense P and operators of any size: one Cholesky factorization where P is clearly definite,
-    else one eigendecomposition, O(n³). Eigenvalues down to 1e-9·‖P‖ count as zero.
+    One factorization of P + 1e-12·‖P‖·I: dense up to n = 1000 and for dense P and operators of any size, else sparse or
+    by the Woodbury identity, without forming P. A solve or two bring Px + q to rounding where q has nothing in the null
+    space of P; a few more separate what it has. An x so large that P must have an eigenvalue below 1e-9·‖P‖, and one
+    between ±1e-9·‖P‖ that no factorization decides, cost a dense P an eigendecomposition; such eigenvalues count as
+    zero. A variable that no other touches is solved exactly.
 
-    Larger sparse and factored P are not formed. One factorization of P + 1e-12·‖P‖·I, sparse or by the Woodbury
-    identity, and a few solves with it bring Px + q to rounding where the eigenvalues of P are well beyond 1e-12·‖P‖.
-    There x is approximate, and leftover may keep a little of q's other part; the tangent at x bounds f from below all
-    the same, and `value` is lowered by the rounding of xᵀPx. A variable that no other touches is solved exactly.
+    For large sparse and factored P, leftover may keep a little of q's other part; the tangent at x bounds f from below
+    all the same, and `value` is lowered by the rounding of xᵀPx.
     """
+    return factored_minimum(f)[:3]
+
+
+def factored_minimum(f: Quadratic) -> Minimum:
+    """`minimum` with the factorization that it used, as `solve`: V -> P⁺V."""
     q = np.asarray(f.q, dtype=np.float64)
     if f.P is None or f.n == 0:
-        return f.r, np.zeros(f.n), q.copy()
+        return Minimum(f.r, np.zeros(f.n), q.copy(), np.zeros_like)
     P = formed(f)
     if sp.issparse(P):
-        low, x, leftover = _sparse(P, q)
+        found = _sparse(P, q)
     elif isinstance(P, FactoredMatrix) and f.n > LARGE:
-        low, x, leftover = _factored(P, q)
+        found = _factored(P, q)
     elif isinstance(P, SummedMatrix) and f.n > LARGE:
-        low, x, leftover = _summed(P.base, P.factor, q)
+        found = _summed(P.base, P.factor, q)
     else:
-        low, x, leftover = _dense(P if isinstance(P, np.ndarray) else P.toarray(), q)
-    return f.r + low, x, leftover
+        found = _dense(P if isinstance(P, np.ndarray) else P.toarray(), q)
+    return found._replace(value=f.r + found.value)
 
 
-Found = tuple[float, np.ndarray | None, np.ndarray]
+def _dense(P: np.ndarray, q: np.ndarray) -> Minimum:
+    size = frobenius(P)
+    if size == 0.0:
+        return Minimum(0.0, np.zeros(q.size), q.copy(), np.zeros_like)
+    P = P.astype(np.float64, copy=False)
+    delta = CONVEXITY_TOLERANCE * size
+    factor, info = cholesky(P, delta)
+    if info != 0:
+        # ‖P‖_F ≥ ‖P‖₂: a second failure leaves no doubt, and costs less than the eigenvalues.
+        if cholesky(P, NULL_SPACE_TOLERANCE * size)[1] != 0:
+            return _indefinite(q.size)
+        return _by_eigenvalues(P, q)
 
+    def shifted(v: np.ndarray) -> np.ndarray:
+        return dpotrs(factor, v, lower=1)[0]
 
-def _dense(P: np.ndarray, q: np.ndarray) -> Found:
-    if not P.any():
-        return 0.0, np.zeros(q.size), q.copy()
-    factor, info = dpotrf(P, lower=1, clean=1)
+    pivots = factor.diagonal()
     # Pivots bound the condition number from below only, but with a ratio this mild it has never been far off.
-    if info == 0 and factor.diagonal().min() > 1e-3 * factor.diagonal().max():
-        x = -cho_solve((factor, True), q, check_finite=False)
-        return 0.5 * float(q @ x), x, np.zeros(q.size)
+    definite = bool(pivots.min() > 1e-3 * pivots.max())
+    found = _refined(P, q, size, shifted, definite)
+    if found is None:
+        found = _separated(lambda v: P @ v, lambda v: np.abs(P) @ v, q, delta, shifted)
+        if found.x is not None and frobenius(found.x) * size * NULL_SPACE_TOLERANCE > frobenius(q):
+            return _by_eigenvalues(P, q)
+    return found
+
+
+def _refined(P: np.ndarray, q: np.ndarray, size: float, shifted: Solve, definite: bool) -> Minimum | None:
+    """-P⁻¹q, or -P⁺q for a q in the range of P, by refinement; None if Px + q does not come down to rounding.
+
+    With S = P + δI, x ← x - S⁻¹(Px + q) leaves of the slope the share δ/(λ + δ) along an eigenvector of eigenvalue λ.
+    """
+    diagonal = np.sqrt(np.maximum(P.diagonal(), 0.0))
+    delta = CONVEXITY_TOLERANCE * size
+    x = -shifted(q)
+    if not definite:
+        x = x + delta * shifted(x)  # Px + q = -δx after the first: the first refinement needs no product
+    before = np.inf
+    for _ in range(4):
+        left = P @ x + q
+        amount = float(np.abs(left).max())
+        # |Pᵢⱼ| ≤ √(PᵢᵢPⱼⱼ) bounds |P||x| in O(n).
+        if (np.abs(left) <= 8.0 * EPS * (diagonal * float(diagonal @ np.abs(x)) + np.abs(q))).all():
+            break
+        if amount > 0.5 * before:
+            if definite:
+                break
+            return None
+        before = amount
+        x = x - shifted(left)
+    else:
+        if not definite:
+            return None
+    if not definite and frobenius(x) * size * NULL_SPACE_TOLERANCE > frobenius(q):
+        return None
+
+    def solve(v: np.ndarray) -> np.ndarray:
+        if not definite:
+            return _filtered_solve(shifted, delta, v)
+        w = shifted(v)
+        return w + delta * shifted(w)
+
+    # f(x) is above the infimum by ½ leftᵀP⁻¹left only: ½xᵀPx + qᵀx = ½(q + left)ᵀx.
+    return Minimum(0.5 * float((q + left) @ x), x, np.zeros(q.size), solve)
+
+
+def _filtered_solve(shifted: Solve, delta: float, v: np.ndarray) -> np.ndarray:
+    """P⁺v with S = P + δI: what v has in the null space is taken out first, as in `_separated`.
+
+    Each round leaves 1e-4 of it, and S⁻¹ makes 1e12/‖P‖ times as much of that.
+    """
+    for _ in range(5):
+        v = v - delta * shifted(delta * shifted(v))
+    w = shifted(v)
+    return w + delta * shifted(w)
+
+
+def _by_eigenvalues(P: np.ndarray, q: np.ndarray) -> Minimum:
+    """-P⁺q, eigenvalues up to 1e-9·‖P‖ in magnitude counting as zero."""
     eigenvalues, vectors = eigh(P)
     size = max(abs(eigenvalues[0]), abs(eigenvalues[-1]))
     if eigenvalues[0] < -NULL_SPACE_TOLERANCE * size:
         return _indefinite(q.size)
     components = vectors.T @ q
     null = eigenvalues <= NULL_SPACE_TOLERANCE * size
-    kept = components[~null]
-    x = -vectors[:, ~null] @ (kept / eigenvalues[~null])
-    return -0.5 * float(kept @ (kept / eigenvalues[~null])), x, vectors[:, null] @ components[null]
+    kept, basis, curvature = components[~null], vectors[:, ~null], eigenvalues[~null]
+
+    def solve(v: np.ndarray) -> np.ndarray:
+        return basis @ ((basis.T @ v).T / curvature).T
+
+    return Minimum(-0.5 * float(kept @ (kept / curvature)), -basis @ (kept / curvature),
+                   vectors[:, null] @ components[null], solve)
 
 
-def _indefinite(n: int) -> Found:
-    return -np.inf, None, np.zeros(n)
+def _indefinite(n: int) -> Minimum:
+    return Minimum(-np.inf, None, np.zeros(n), None)
 
 
-def _sparse(P: Any, q: np.ndarray) -> Found:
+def _sparse(P: Any, q: np.ndarray) -> Minimum:
     """Variables that P does not touch keep their slope; those alone on their row are divisions; then the others."""
     touched, matrix = compressed(P)
     diagonal = matrix.diagonal()
@@ -108,21 +199,31 @@ def _sparse(P: Any, q: np.ndarray) -> Found:
     x[touched[alone]] = step
     leftover[touched[alone]] = np.where(curved, 0.0, slope)
     low = 0.5 * float(slope @ step)
+    single, curvature = touched[alone][curved], d[curved]
     together = np.flatnonzero(~alone)
+    others, inner_solve = touched[together], None
     if together.size:
-        inner, others = matrix[together][:, together], touched[together]
+        inner = matrix[together][:, together]
         if others.size <= LARGE:
-            more, step_or_none, left = _dense(inner.toarray(), q[others])
+            more, step_or_none, left, inner_solve = _dense(inner.toarray(), q[others])
         else:
-            more, step_or_none, left = _summed(inner, np.zeros((0, others.size)), q[others])
+            more, step_or_none, left, inner_solve = _summed(inner, np.zeros((0, others.size)), q[others])
         if step_or_none is None:
             return _indefinite(q.size)
         low += more
         x[others], leftover[others] = step_or_none, left
-    return low, x, leftover
+
+    def solve(v: np.ndarray) -> np.ndarray:
+        out = np.zeros_like(v)
+        out[single] = (v[single].T / curvature).T
+        if inner_solve is not None:
+            out[others] = inner_solve(v[others])
+        return out
+
+    return Minimum(low, x, leftover, solve)
 
 
-def _factored(P: FactoredMatrix, q: np.ndarray) -> Found:
+def _factored(P: FactoredMatrix, q: np.ndarray) -> Minimum:
     """A dense factor by the Woodbury identity; of a sparse one all rows but the fullest go into a sparse matrix."""
     base = sp.diags_array(P.diag, format="csr")
     if not sp.issparse(P.factor):
@@ -137,11 +238,25 @@ def _factored(P: FactoredMatrix, q: np.ndarray) -> Found:
     return _summed(base, P.factor[full].toarray(), q)
 
 
-def _summed(base: Any, F: np.ndarray, q: np.ndarray) -> Found:
-    """base + FᵀF, through one factorization of it plus a shift.
+def _summed(base: Any, F: np.ndarray, q: np.ndarray) -> Minimum:
+    """base + FᵀF, through one factorization of it plus a shift."""
+    absolute, absolute_F = abs(base), np.abs(F)
+    size = norm_bound(absolute, base.data) + frobenius(F @ F.T)
+    if size == 0.0:
+        return Minimum(0.0, np.zeros(q.size), q.copy(), np.zeros_like)
+    delta = CONVEXITY_TOLERANCE * size
+    solve = _woodbury(base, F, delta)
+    if solve is None:
+        # A base that is not semidefinite by itself may be so with F.
+        return _dense(base.toarray() + F.T @ F, q) if F.size else _indefinite(q.size)
+    return _separated(lambda v: base @ v + F.T @ (F @ v), lambda v: absolute @ v + absolute_F.T @ (absolute_F @ v),
+                      q, delta, solve)
 
-    Each round takes the part that P can balance out of the slope ℓ = Px + q. With S = P + δI, on an eigenvector of
-    eigenvalue λ,
+
+def _separated(product: Solve, absolute: Solve, q: np.ndarray, delta: float, solve: Solve) -> Minimum:
+    """-P⁺q and the part of q in the null space of P, with `solve` v -> S⁻¹v for S = P + δI.
+
+    Each round takes the part that P can balance out of the slope ℓ = Px + q. On an eigenvector of eigenvalue λ,
 
         (δS⁻¹)²ℓ is the share (δ/(λ + δ))² of ℓ: all of it where λ = 0, next to nothing where λ ≫ δ
         v = (I - (δS⁻¹)²)²ℓ: the rest; a second time, as the first leaves 1e-4 where λ = 0 in floating point
@@ -149,15 +264,6 @@ def _summed(base: Any, F: np.ndarray, q: np.ndarray) -> Found:
 
     so that x does not grow along directions in which P is flat.
     """
-    absolute, absolute_F = abs(base), np.abs(F)
-    size = norm_bound(absolute, base.data) + frobenius(F @ F.T)
-    if size == 0.0:
-        return 0.0, np.zeros(q.size), q.copy()
-    delta = CONVEXITY_TOLERANCE * size
-    solve = _woodbury(base, F, delta)
-    if solve is None:
-        # A base that is not semidefinite by itself may be so with F.
-        return _dense(base.toarray() + F.T @ F, q) if F.size else _indefinite(q.size)
     x = Px = spread = np.zeros(q.size)
     before = np.inf
     for _ in range(20):
@@ -169,11 +275,12 @@ def _summed(base: Any, F: np.ndarray, q: np.ndarray) -> Found:
             break
         before = amount
         x = x - solve(left)
-        Px = base @ x + F.T @ (F @ x)
-        spread = absolute @ np.abs(x) + absolute_F.T @ (absolute_F @ np.abs(x))
+        Px = product(x)
+        spread = absolute(np.abs(x))
     leftover = Px + q
     leftover[np.abs(leftover) <= 16.0 * EPS * (spread + np.abs(q))] = 0.0
-    return -0.5 * float(x @ Px) - 4.0 * EPS * float(np.abs(x) @ spread), x, leftover
+    return Minimum(-0.5 * float(x @ Px) - 4.0 * EPS * float(np.abs(x) @ spread), x, leftover,
+                   lambda v: _filtered_solve(solve, delta, v))
 
 
 def _woodbury(base: Any, F: np.ndarray, delta: float) -> Solve | None:
@@ -199,3 +306,33 @@ def _woodbury(base: Any, F: np.ndarray, delta: float) -> Solve | None:
         return w - through @ cho_solve((factor, True), F @ w, check_finite=False)
 
     return solve
+
+
+def falling_direction(f: Quadratic) -> tuple[float, np.ndarray]:
+    """(dᵀPd, d) with ‖d‖ = 1 for the direction d in which P curves least: an eigenpair for what is dense or small.
+
+    O(n³) for dense P. For large sparse and factored P by the Lanczos method, to a percent of ‖P‖'s range.
+    """
+    P = formed(f)
+    d = np.zeros(f.n)
+    if sp.issparse(P):
+        touched, matrix = compressed(P)
+        if touched.size > LARGE:
+            d[touched] = _lanczos(matrix)
+        elif touched.size:
+            d[touched] = eigh(matrix.toarray(), subset_by_index=[0, 0])[1][:, 0]
+    elif isinstance(P, (FactoredMatrix, SummedMatrix)) and f.n > LARGE:
+        d = _lanczos(P)
+    elif P is not None:
+        d = eigh(P if isinstance(P, np.ndarray) else P.toarray(), subset_by_index=[0, 0])[1][:, 0]
+    return float(d @ f.hessp(d)), d
+
+
+def _lanczos(P: Any) -> np.ndarray:
+    # The start is fixed and has a share of every variable, no two alike.
+    start = 1.0 + np.modf(np.arange(P.shape[0]) * 0.6180339887498949)[0]
+    try:
+        return eigsh(P, k=1, which="SA", v0=start, tol=1e-2)[1][:, 0]
+    except ArpackError as error:
+        vectors = getattr(error, "eigenvectors", None)
+        return vectors[:, 0] if vectors is not None and vectors.size else start / np.linalg.norm(start)
