@@ -9,6 +9,15 @@ array([-0.6, -0.8])
 from __future__ import annotations
 
 from . import report
+from .alternatives import (
+    Alternative,
+    FarkasAlternative,
+    NoInteriorCertificate,
+    SlaterResult,
+    alternative,
+    farkas,
+    slater,
+)
 from .autodiff import gauss_newton_operator, gradient, hessian_operator, value_and_gradient
 from .conjugate_gradient import (
     CGRecord,
@@ -23,6 +32,7 @@ from .duality import (
     InfeasibilityCertificate,
     KKTResiduals,
     Lagrangian,
+    OptimalityCertificate,
     Sensitivity,
     UnboundednessCertificate,
     kkt_residuals,
@@ -38,6 +48,16 @@ from .errors import (
 )
 from .formats import example_problem, read_problem, write_problem
 from .line_search import LineSearchResult, LineSearchStatus, backtracking
+from .nonconvex import (
+    BinaryResult,
+    GlobalMinimum,
+    SLemma,
+    StationaryPoint,
+    minimize_binary,
+    minimize_quadratic,
+    s_lemma,
+    stationary_points,
+)
 from .operators import as_operator, damped, symmetry_error
 from .problem import QCQP, SecondOrderCone, lp, qp, socp
 from .quadratic import Quadratic, weighted_sum
@@ -52,11 +72,15 @@ __version__ = "0.1.0"
 
 __all__ = [
     "QCQP",
+    "Alternative",
+    "BinaryResult",
     "CGRecord",
     "CGResult",
     "CGStatus",
     "ConvexkitError",
+    "FarkasAlternative",
     "FormatError",
+    "GlobalMinimum",
     "InfeasibilityCertificate",
     "IterationRecord",
     "KKTResiduals",
@@ -64,17 +88,23 @@ __all__ = [
     "LineSearchResult",
     "LineSearchStatus",
     "MissingDependencyError",
+    "NoInteriorCertificate",
     "NotConvexError",
     "NotSolvedError",
+    "OptimalityCertificate",
     "ProblemError",
     "Quadratic",
+    "SLemma",
     "SecondOrderCone",
     "Sensitivity",
+    "SlaterResult",
     "Solution",
+    "StationaryPoint",
     "Status",
     "TrustRegionResult",
     "TrustRegionStatus",
     "UnboundednessCertificate",
+    "alternative",
     "as_operator",
     "backtracking",
     "block_jacobi",
@@ -82,6 +112,7 @@ __all__ = [
     "damped",
     "error_slope",
     "example_problem",
+    "farkas",
     "gauss_newton_operator",
     "gradient",
     "hessian_operator",
@@ -91,15 +122,20 @@ __all__ = [
     "linear_model",
     "lp",
     "minimize",
+    "minimize_binary",
+    "minimize_quadratic",
     "qp",
     "quadratic_model",
     "read_problem",
     "report",
+    "s_lemma",
     "sensitivity",
+    "slater",
     "socp",
     "solve",
     "solve_many",
     "solve_qp",
+    "stationary_points",
     "symmetry_error",
     "trust_region_step",
     "value_and_gradient",

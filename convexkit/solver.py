@@ -141,7 +141,7 @@ def _solved(problem: QCQP, settings: Settings, callback: Callable[[IterationReco
         if residuals.max() <= settings.tol:
             outcome = Outcome("converged", point, point, None, None, 0, "closed form", residuals)
             return _judged(problem, outcome, settings, start)
-    _require_convex(problem)
+    require_convex(problem)
     outcome = run(problem, settings, callback, warm)
     if outcome.kind == "infeasible":
         return _infeasible(problem, outcome.certificate, outcome.nit, outcome.backend, start)
@@ -246,7 +246,8 @@ def _piece(together: bool, problems: list[QCQP], settings: Settings) -> list[Sol
     return answers
 
 
-def _require_convex(problem: QCQP) -> None:
+def require_convex(problem: QCQP) -> None:
+    """Raise NotConvexError with the name of the row if a P is not positive semidefinite."""
     for i, f in enumerate((problem.objective, *problem.inequalities)):
         if not f.is_convex():
             name = "objective.P" if i == 0 else f"inequalities[{i - 1}].P"

@@ -28,7 +28,7 @@ RANKS = [
     ["solution"],
     ["interior_point", "trust_region", "dual_method", "smooth"],
     ["solver"],
-    ["formats", "quadratic_program", "report"],
+    ["alternatives", "formats", "nonconvex", "perturbation", "quadratic_program", "report"],
     ["cvxpy_bridge"],
     ["__init__", "__main__"],
 ]

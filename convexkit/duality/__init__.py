@@ -1,11 +1,12 @@
 """Lagrangian duality: the dual function, optimality residuals, certificates and prices."""
 
-from .certificates import InfeasibilityCertificate, UnboundednessCertificate
+from .certificates import InfeasibilityCertificate, UnboundednessCertificate, weighted_infimum
 from .kkt import ATTAINABLE, KKTResiduals, kkt_residuals
 from .lagrangian import Lagrangian, split_by_sign
+from .optimality import OptimalityCertificate
 from .rows import NOTICEABLE, coefficient_size, row_floor, row_largest
 from .sensitivity import Sensitivity, sensitivity
 
-__all__ = ["ATTAINABLE", "NOTICEABLE", "InfeasibilityCertificate", "KKTResiduals", "Lagrangian", "Sensitivity",
-           "UnboundednessCertificate", "coefficient_size", "kkt_residuals", "row_floor", "row_largest", "sensitivity",
-           "split_by_sign"]
+__all__ = ["ATTAINABLE", "NOTICEABLE", "InfeasibilityCertificate", "KKTResiduals", "Lagrangian",
+           "OptimalityCertificate", "Sensitivity", "UnboundednessCertificate", "coefficient_size", "kkt_residuals",
+           "row_floor", "row_largest", "sensitivity", "split_by_sign", "weighted_infimum"]
