@@ -8,77 +8,12 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from ..duality import coefficient_size, row_largest
+from ..duality import Rows, row_sizes, row_terms_at, row_values
 from ..problem import QCQP, SecondOrderCone
 from ..quadratic import FactoredMatrix, Quadratic
 from ..solution import Solution
 from ..solver import solve
-
-
-@dataclass(frozen=True, eq=False)
-class Rows:
-    """Which inequality rows are meant: masks, or anything else with one entry a row.
-
-    Attributes
-    ----------
-    lam : (m,) array, quadratics, then rows of G
-    lb, ub : (n,) arrays
-    cones : (number of cones,) array
-    """
-
-    lam: np.ndarray
-    lb: np.ndarray
-    ub: np.ndarray
-    cones: np.ndarray
-
-    @classmethod
-    def of(cls, problem: QCQP) -> Rows:
-        """Mask of all rows with a limit. A variable with equal bounds is an equality, not two rows."""
-        fixed = problem.lb == problem.ub
-        return cls(np.concatenate([np.ones(len(problem.inequalities), dtype=bool), np.isfinite(problem.h)]),
-                   np.isfinite(problem.lb) & ~fixed, np.isfinite(problem.ub) & ~fixed,
-                   np.ones(len(problem.cones), dtype=bool))
-
-    def flat(self) -> np.ndarray:
-        """All entries in one array."""
-        return np.concatenate([self.lam, self.lb, self.ub, self.cones])
-
-    def like(self, flat: np.ndarray) -> Rows:
-        """Rows of the same shapes, from one array."""
-        ends = np.cumsum([self.lam.size, self.lb.size, self.ub.size])
-        return Rows(*np.split(flat, ends))
-
-    def names(self, problem: QCQP) -> tuple[str, ...]:
-        """What the rows are called, where the entry is true."""
-        quadratics = len(problem.inequalities)
-        found = [f"inequalities[{i}]" if i < quadratics else f"G[{i - quadratics}]" for i in np.flatnonzero(self.lam)]
-        for name, mask in (("lb", self.lb), ("ub", self.ub), ("cones", self.cones)):
-            found += [f"{name}[{i}]" for i in np.flatnonzero(mask)]
-        return tuple(found)
-
-
-def values(problem: QCQP, x: np.ndarray) -> Rows:
-    """fᵢ(x), Gx - h, lb - x, x - ub, ‖Ax + b‖ - cᵀx - d."""
-    return Rows(problem.inequality_values(x), problem.lb - x, x - problem.ub, problem.cone_values(x))
-
-
-def terms(problem: QCQP, x: np.ndarray) -> np.ndarray:
-    """The size of the terms that `values` sums up, for each row: what its rounding is relative to."""
-    ax = np.abs(x)
-    quadratics = [abs(0.5 * float(x @ f.hessp(x))) + float(np.abs(f.q) @ ax) + abs(f.r) for f in problem.inequalities]
-    finite = np.where(np.isfinite(problem.h), np.abs(problem.h), 0.0)
-    cones = [float(np.linalg.norm(np.abs(_dense(c.A)) @ ax + np.abs(c.b)) + np.abs(c.c) @ ax + abs(c.d))
-             for c in problem.cones]
-    bounds = [np.where(np.isfinite(b), np.abs(b), 0.0) + ax for b in (problem.lb, problem.ub)]
-    return np.concatenate([quadratics, abs(problem.G) @ ax + finite, *bounds, cones])
-
-
-def sizes(problem: QCQP) -> np.ndarray:
-    """The largest coefficient of each row, 1 where there is none: the unit in which a row is relaxed."""
-    every = np.concatenate([[coefficient_size(f) for f in problem.inequalities], row_largest(problem.G),
-                            np.ones(2 * problem.n),
-                            [max(float(abs(c.A).max()), float(np.abs(c.c).max())) for c in problem.cones]])
-    return np.where(every > 0, every, 1.0)
+from ..validation import dense
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +23,7 @@ class Deepest:
     Attributes
     ----------
     x : (n,) array
-    depth : float, the largest value over these rows, in units of `sizes`; negative inside
+    depth : float, the largest value over these rows, in units of `row_sizes`; negative inside
     solution : Solution of the problem with one variable more
     lam, nu, lam_lb, lam_ub, lam_cones : arrays, weights of the rows of the problem itself
     """
@@ -111,7 +46,7 @@ def deepest(problem: QCQP, rows: Rows, *, tol: float = 1e-10) -> Deepest:
     It has a strictly feasible point wherever the rows that are not masked have one.
     """
     n, quadratics = problem.n, len(problem.inequalities)
-    unit = rows.like(sizes(problem))
+    unit = rows.like(row_sizes(problem))
     slack = rows.like(np.where(rows.flat(), -unit.flat(), 0.0))
     curved = [_lifted(f, s) for f, s in zip(problem.inequalities, slack.lam[:quadratics], strict=True)]
     lower, upper = np.flatnonzero(rows.lb), np.flatnonzero(rows.ub)
@@ -130,7 +65,7 @@ def deepest(problem: QCQP, rows: Rows, *, tol: float = 1e-10) -> Deepest:
     own, of_lower, of_upper = np.split(lam, np.cumsum([problem.m, lower.size]))
     lam_lb, lam_ub = (np.maximum(v[:n], 0.0) for v in (solution.lam_lb, solution.lam_ub))
     lam_lb[lower], lam_ub[upper] = of_lower, of_upper
-    depth = float(np.max((values(problem, x).flat() / unit.flat())[rows.flat()], initial=-np.inf)) \
+    depth = float(np.max((row_values(problem, x).flat() / unit.flat())[rows.flat()], initial=-np.inf)) \
         if np.isfinite(x).all() else np.inf
     return Deepest(x, depth, replace(solution, x=x), own, solution.nu, lam_lb, lam_ub,
                    tuple(solution.lam_cones) if problem.cones else ())
@@ -140,12 +75,8 @@ def strictly_inside(problem: QCQP, x: np.ndarray, rows: Rows) -> bool:
     """Whether the masked rows are negative at x beyond the rounding of their terms."""
     if not np.isfinite(x).all():
         return False
-    below = values(problem, x).flat() < -1e-12 * terms(problem, x)
+    below = row_values(problem, x).flat() < -1e-12 * row_terms_at(problem, x)
     return bool(below[rows.flat()].all())
-
-
-def _dense(matrix: Any) -> np.ndarray:
-    return matrix.toarray() if sp.issparse(matrix) else matrix
 
 
 def _lifted(f: Quadratic, slope: float) -> Quadratic:
@@ -167,4 +98,4 @@ def _columns(blocks: list[Any], last: np.ndarray) -> Any:
     """Blocks above each other, with one more column on the right; sparse only if the first block is."""
     if sp.issparse(blocks[0]):
         return sp.csr_array(sp.hstack([sp.vstack([sp.csr_array(b) for b in blocks]), sp.csr_array(last[:, None])]))
-    return np.column_stack([np.concatenate([_dense(b) for b in blocks]), last])
+    return np.column_stack([np.concatenate([dense(b) for b in blocks]), last])

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..duality import InfeasibilityCertificate, kkt_residuals
+from ..duality import InfeasibilityCertificate, Rows, kkt_residuals, row_values
 from ..errors import ProblemError
 from ..problem import QCQP
 from ..solver import require_convex
-from .margin import Rows, deepest, strictly_inside, values
+from .margin import deepest, strictly_inside
 from .systems import NoInteriorCertificate, alternative, infeasible, no_interior
 
 
@@ -75,7 +75,7 @@ def slater(problem: QCQP) -> SlaterResult:
 
     Notes
     -----
-    The largest row, in units of its largest coefficient, is minimised. Where it cannot be negative, its multipliers name
+    The largest row, in units of its largest coefficient, is minimised. Where it cannot be negative, multipliers name
     rows that hold with equality at every feasible point; the search is repeated without these until a point is
     strictly inside the others. Margins below about 1e-9 of a row's terms are taken for none.
     Boyd & Vandenberghe, section 5.2.3.
@@ -143,7 +143,7 @@ def _judged(problem: QCQP, rows: Rows, implied: np.ndarray, proofs: list[NoInter
     blocked = bool((implied & strict.flat()).any())
     names = rows.like(implied).names(problem)
     holds = False if blocked else None if x is None else True
-    margin = float(-values(problem, x).flat()[strict.flat()].max(initial=-np.inf)) if x is not None else np.nan
+    margin = float(-row_values(problem, x).flat()[strict.flat()].max(initial=-np.inf)) if x is not None else np.nan
     if interior:
         message = f"a point that is inside every row, by {margin:.3g} at least."
     elif blocked:

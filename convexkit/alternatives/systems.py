@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..duality import InfeasibilityCertificate, kkt_residuals, weighted_infimum
+from ..duality import InfeasibilityCertificate, Rows, kkt_residuals, row_sizes, weighted_infimum
 from ..errors import ProblemError
 from ..problem import QCQP
 from ..solver import require_convex, solve
-from .margin import Deepest, Rows, deepest, sizes, strictly_inside
+from .margin import Deepest, deepest, strictly_inside
 
 # What an infimum that should be zero may be below it, relative to the constants that are summed to it.
 ROUNDING = 1e-7
@@ -56,7 +56,7 @@ class NoInteriorCertificate:
         """The weight of each row times its largest coefficient; of a cone, z₀'s. Zero for fixed variables."""
         heads = np.array([z[0] for z in self.lam_cones]) if self.lam_cones else np.zeros(len(problem.cones))
         rows = Rows(self.lam, self.lam_lb, self.lam_ub, heads)
-        return rows.like(np.where(Rows.of(problem).flat(), rows.flat() * sizes(problem), 0.0))
+        return rows.like(np.where(Rows.of(problem).flat(), rows.flat() * row_sizes(problem), 0.0))
 
     def rows(self, problem: QCQP, *, share: float = 1e-6) -> tuple[str, ...]:
         """Names of the rows that carry more than `share` of the largest weight: implied equalities."""
