@@ -179,12 +179,13 @@ def no_interior(problem: QCQP, found: Deepest) -> NoInteriorCertificate | None:
     """
     proof = NoInteriorCertificate(found.lam, found.nu, found.lam_lb, found.lam_ub, found.lam_cones)
     weights = proof.weights(problem)
-    for share in (0.0, 1e-9, 1e-6):
+    for share in (0.0, 1e-9, 1e-6, 1e-4):
         kept = weights.like(weights.flat() > share * weights.flat().max(initial=0.0))
         cleaned = NoInteriorCertificate(np.where(kept.lam, found.lam, 0.0), found.nu,
                                         np.where(kept.lb | (problem.lb == problem.ub), found.lam_lb, 0.0),
                                         np.where(kept.ub | (problem.lb == problem.ub), found.lam_ub, 0.0),
-                                        tuple(z * keep for z, keep in zip(found.lam_cones, kept.cones, strict=True)))
+                                        tuple(np.where(keep & (np.abs(z) > share * np.abs(z[0])), z, 0.0)
+                                              for z, keep in zip(found.lam_cones, kept.cones, strict=True)))
         if cleaned.verify(problem):
             return cleaned
     return None

@@ -23,5 +23,6 @@ except ImportError as error:  # pragma: no cover - depends on the environment
 
 from .bridge import Bridge, from_cvxpy
 from .conic_solver import CONVEXKIT
+from .shor import ShorBound, shor_bound
 
-__all__ = ["CONVEXKIT", "Bridge", "from_cvxpy"]
+__all__ = ["CONVEXKIT", "Bridge", "ShorBound", "from_cvxpy", "shor_bound"]

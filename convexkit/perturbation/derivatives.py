@@ -407,7 +407,7 @@ def _directions(problem: QCQP, given: dict[str, Any]) -> dict[str, Any]:
               "h": problem.h.shape, "A": problem.A.shape, "b": problem.b.shape, "lb": (n,), "ub": (n,)}
     found: dict[str, Any] = {}
     for name, shape in shapes.items():
-        value = given.get(name)
+        value: Any = given.get(name)
         if not sp.issparse(value):
             value = np.zeros(shape) if value is None else np.asarray(value, dtype=np.float64)
         if value.shape != shape:

@@ -23,6 +23,15 @@ DEPENDENT = 1e-6
 SIZES = 10.0 ** np.arange(0, 8)
 
 
+def program(cost: np.ndarray, **rows: Any) -> Any:
+    """A linear program by HiGHS; without its presolve if that cannot tell infeasible from unbounded."""
+    options = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
+    found = linprog(cost, method="highs", options=options, **rows)
+    if found.status in (0, 2, 3):
+        return found
+    return linprog(cost, method="highs", options={**options, "presolve": False}, **rows)
+
+
 @dataclass(frozen=True, eq=False)
 class Polytope:
     """{y : Ey = f, y ≥ 0 for the first k} with y in units of `scale`; the multipliers of active rows, then nu."""
@@ -39,8 +48,7 @@ class Polytope:
             return (0.0, np.zeros(0)) if np.abs(self.f).max(initial=0.0) <= 1e-7 else (np.inf, None)
         own = cost * self.scale
         size = float(np.abs(own).max(initial=0.0)) or 1.0
-        found = linprog(own / size, A_eq=self.E, b_eq=self.f, bounds=[(0, None)] * self.k + [(None, None)] * free,
-                        method="highs", options={"primal_feasibility_tolerance": 1e-10})
+        found = program(own / size, A_eq=self.E, b_eq=self.f, bounds=[(0, None)] * self.k + [(None, None)] * free)
         if found.status == 0:
             return float(found.fun) * size, self.scale * found.x
         return (-np.inf if found.status == 3 else np.inf), None
@@ -169,7 +177,7 @@ def multiplier_set(problem: QCQP, solution: Solution | Any) -> MultiplierSet:
     slope = problem.objective.gradient(x)
     size = max(float(np.abs(slope).max()), float(np.abs(problem.objective.q).max()), 1e-300)
     U, values, _ = np.linalg.svd(M, full_matrices=False)
-    rank = int((values > DEPENDENT * values.max(initial=0.0)).sum()) if values.size else 0
+    rank = int((values > DEPENDENT).sum())  # the columns have length 1 or 0
     U = U[:, :rank]
     left = slope - U @ (U.T @ slope)
     polytope = Polytope(U.T @ M, -U.T @ slope, k, scale)
@@ -187,9 +195,9 @@ def multiplier_set(problem: QCQP, solution: Solution | Any) -> MultiplierSet:
         ends = [(polytope.extreme(unit)[0], -polytope.extreme(-unit)[0]) for unit in np.eye(M.shape[1])]
         low, high = np.array([end[0] for end in ends]), np.array([end[1] for end in ends])
         # Of a width of rounding: one number.
-        same = high - low <= 1e-7 * (np.abs(low) + size * scale)
-        low = high = np.where(same, lowest, low), np.where(same, lowest, high)  # type: ignore[assignment]
-        low, high = low
+        same = np.isfinite(low) & np.isfinite(high)
+        same[same] = (high - low)[same] <= 1e-7 * (np.abs(low) + size * scale)[same]
+        low, high = np.where(same, lowest, low), np.where(same, lowest, high)
     unique, bounded = bool((low == high).all()), bool(np.isfinite(high).all() and np.isfinite(low).all())
     strict = bool((high[:k] > 1e-6 * size * scale[:k]).all())
     message = "unique: the active gradients are independent." if rank == M.shape[1] else \
@@ -248,7 +256,8 @@ def _gradients(problem: QCQP, x: np.ndarray, rows: Rows) -> tuple[np.ndarray, np
     M = np.array(columns).reshape(-1, problem.n).T
     size = row_sizes(problem)[rows.flat()]
     lengths = np.linalg.norm(M, axis=0)
-    return M, np.where(lengths > DEPENDENT * size * max(1.0, float(np.abs(x).max(initial=0.0))), lengths, 0.0)
+    real = lengths > DEPENDENT * size * max(1.0, float(np.abs(x).max(initial=0.0)))
+    return M * real, lengths * real
 
 
 def _none(problem: QCQP, x: np.ndarray, solution: Solution | None, rows: Rows, names: tuple[str, ...],
@@ -258,7 +267,7 @@ def _none(problem: QCQP, x: np.ndarray, solution: Solution | None, rows: Rows, n
     columns = np.column_stack([M, -M[:, k:]])
     # Singular values that are rounding must not count here either: project on the gradients' range first.
     U, values, _ = np.linalg.svd(M, full_matrices=False)
-    U = U[:, values > DEPENDENT * values.max(initial=0.0)]
+    U = U[:, values > DEPENDENT]
     clean = U @ (U.T @ columns)
     y, _ = nnls(clean, -slope) if clean.shape[1] else (np.zeros(0), 0.0)
     d = -(slope + clean @ y)
@@ -294,8 +303,8 @@ def _cancelling(polytope: Polytope) -> np.ndarray | None:
     k, free = polytope.k, polytope.E.shape[1] - polytope.k
     if k == 0:
         return None
-    found = linprog(-np.concatenate([np.ones(k), np.zeros(free)]), A_eq=polytope.E, b_eq=np.zeros(len(polytope.f)),
-                    bounds=[(0, 1)] * k + [(None, None)] * free, method="highs")
+    found = program(-np.concatenate([np.ones(k), np.zeros(free)]), A_eq=polytope.E, b_eq=np.zeros(len(polytope.f)),
+                    bounds=[(0, 1)] * k + [(None, None)] * free)
     if found.status != 0 or found.x[:k].max(initial=0.0) < 1e-6:
         return None
     y = polytope.scale * found.x

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.optimize import linprog
 
 from ..errors import ProblemError
 from ..problem import QCQP
@@ -15,6 +14,7 @@ from ..solution import Solution
 from ..solver import solve
 from ..validation import dense
 from .active import ActiveSet, active_set, hessian_and_rows
+from .multiplier_set import program
 from .rhs import direction, one_sided_derivatives, perturbed
 
 # Steps into a direction are tried from this share of the data's size on; a range shorter than CLOSEST of it is none.
@@ -186,14 +186,13 @@ def _interval(problem: QCQP, moves: tuple, active: ActiveSet) -> tuple[float, fl
     A_ub = sp.hstack([others, sp.csr_array((others.shape[0], k)),
                       sp.csr_array(-np.concatenate([u[off], -dlb[low], dub[high]])[:, None])], format="csr")
     b_ub = np.concatenate([problem.h[off], -problem.lb[low], problem.ub[high]])
-    bounds = [(None, None)] * n + [(0, None)] * active.lam.size + [(None, None)] * problem.p \
-        + [(0, None)] * (active.lb.size + active.ub.size) + [(0, None)]
+    free, positive = [(None, None)], [(0, None)]
+    bounds = free * n + positive * active.lam.size + free * problem.p + positive * (active.lb.size + active.ub.size + 1)
     cost = np.zeros(n + k + 1)
     ends = []
     for sign in (1.0, -1.0):
         cost[-1] = sign
-        found = linprog(cost, A_ub=A_ub, b_ub=b_ub, A_eq=A_eq, b_eq=b_eq, bounds=bounds, method="highs",
-                        options={"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10})
+        found = program(cost, A_ub=A_ub, b_ub=b_ub, A_eq=A_eq, b_eq=b_eq, bounds=bounds)
         if found.status not in (0, 3):
             return None
         ends.append(np.inf if found.status == 3 else float(found.x[-1]))
@@ -201,7 +200,7 @@ def _interval(problem: QCQP, moves: tuple, active: ActiveSet) -> tuple[float, fl
 
 
 class _Path:
-    """Solutions with a given active set along t, by Newton's method on the equations that it makes of the conditions."""
+    """Solutions with a given active set along t, by Newton's method on the optimality conditions as equations."""
 
     def __init__(self, problem: QCQP, moves: tuple, active: ActiveSet, solution: Solution, t: float):
         self.problem, self.moves, self.active = problem, moves, active
