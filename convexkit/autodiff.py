@@ -6,7 +6,7 @@ autograd is imported on first use, so `import convexkit` does not wait for it.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -186,3 +186,43 @@ def gauss_newton_operator(outputs: Callable[[np.ndarray], Any], x: Any,
         return np.asarray(vjp(weight(jvp(v))), dtype=x.dtype)
 
     return _symmetric(x.size, product, x.dtype)
+
+
+def with_pullback(forward: Callable[..., tuple[np.ndarray, Callable[[np.ndarray], Sequence[np.ndarray]]]],
+                  *arrays: Any) -> Any:
+    """The value of `forward(*arrays)`, traced by autograd with a derivative that `forward` brings itself.
+
+    Parameters
+    ----------
+    forward : callable, plain arrays -> (value, pullback); the pullback takes weights of the value's shape and returns
+        the gradient of weightsᵀvalue in each of the arrays. First derivatives only
+    arrays : arrays, or what autograd traces
+
+    Examples
+    --------
+    >>> import numpy as np, convexkit as ck
+    >>> from convexkit.autodiff import with_pullback
+    >>> def square(x):
+    ...     return x * x, lambda w: [2 * w * x]
+    >>> ck.gradient(lambda x: with_pullback(square, x)[0], np.array([3.0, 1.0]))
+    array([6., 0.])
+    """
+    from autograd.extend import defvjp_argnums, primitive
+
+    pullbacks: list[Callable[[np.ndarray], Sequence[np.ndarray]]] = []
+
+    @primitive
+    def value(*plain: Any) -> np.ndarray:
+        result, pullback = forward(*plain)
+        pullbacks.append(pullback)
+        return result
+
+    def backward(argnums: Sequence[int], *_: Any) -> Callable[[Any], tuple]:
+        def of(weights: Any) -> tuple:
+            gradients = pullbacks[-1](weights)
+            return tuple(gradients[i] for i in argnums)
+
+        return of
+
+    defvjp_argnums(value, backward)
+    return value(*arrays)

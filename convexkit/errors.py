@@ -51,6 +51,18 @@ class NotSolvedError(ConvexkitError, RuntimeError):
     """
 
 
+class NotDifferentiableError(ConvexkitError, RuntimeError):
+    """A solution has no derivative in the data where it was asked for one; says which rows are to blame.
+
+    >>> import convexkit as ck
+    >>> kink = ck.qp([[1.0]], [0.0], lb=0.0)                       # x = max(-q, 0) at q = 0
+    >>> ck.solution_derivatives(kink, ck.solve(kink)).require_regular()
+    Traceback (most recent call last):
+        ...
+    convexkit.errors.NotDifferentiableError: lb[0] holds with equality and a multiplier of zero: ...
+    """
+
+
 class FormatError(ConvexkitError, ValueError):
     """A file that cannot be read as a problem; names the file and the key.
 

@@ -148,12 +148,12 @@ def _solved(problem: QCQP, settings: Settings, callback: Callable[[IterationReco
             outcome = Outcome("converged", point, point, None, None, 0, "closed form", residuals)
             return _judged(problem, outcome, settings, start)
     late = _proved_late(problem)
-    _require_convex(problem, late)
+    require_convex(problem, late)
     outcome = run(problem, settings, callback, warm)
     if outcome.kind == "infeasible":
         return _infeasible(problem, outcome.certificate, outcome.nit, outcome.backend, start)
     if late and not (outcome.kind == "converged" and _convex_lagrangian(problem, outcome.point)):
-        _require_convex(problem)
+        require_convex(problem)
     if outcome.kind == "unbounded":
         return _unbounded(problem, outcome, settings, start)
     return _judged(problem, outcome, settings, start)
@@ -272,8 +272,11 @@ def _convex_lagrangian(problem: QCQP, point: Multipliers) -> bool:
         return combined.is_convex()
 
 
-def _require_convex(problem: QCQP, late: bool = False) -> None:
-    """NotConvexError for the first P with a negative eigenvalue; if `late`, of dense P's one that is easily seen."""
+def require_convex(problem: QCQP, late: bool = False) -> None:
+    """Raise NotConvexError with the name of the row if a P is not positive semidefinite.
+
+    If `late`, only what is easily seen of dense P's counts.
+    """
     for i, f in enumerate((problem.objective, *problem.inequalities)):
         if late and f.structure == "dense" and not doubtful(f.P):
             continue

@@ -28,7 +28,7 @@ RANKS = [
     ["solution"],
     ["interior_point", "trust_region", "dual_method", "smooth"],
     ["solver"],
-    ["convex_sets", "derivation", "formats", "quadratic_program", "report"],
+    ["alternatives", "convex_sets", "derivation", "formats", "nonconvex", "perturbation", "quadratic_program", "report"],
     ["conjugates", "cvxpy_bridge"],
     ["__init__", "__main__"],
 ]

@@ -24,5 +24,6 @@ except ImportError as error:  # pragma: no cover - depends on the environment
 from .bridge import Bridge, from_cvxpy
 from .conic_solver import CONVEXKIT
 from .schur import SchurDual, schur_dual
+from .shor import ShorBound, shor_bound
 
-__all__ = ["CONVEXKIT", "Bridge", "SchurDual", "from_cvxpy", "schur_dual"]
+__all__ = ["CONVEXKIT", "Bridge", "SchurDual", "ShorBound", "from_cvxpy", "schur_dual", "shor_bound"]

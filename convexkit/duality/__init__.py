@@ -1,16 +1,41 @@
 """Lagrangian duality: the dual function, optimality residuals, certificates and prices."""
 
-from .certificates import InfeasibilityCertificate, UnboundednessCertificate
+from .certificates import InfeasibilityCertificate, UnboundednessCertificate, weighted_infimum
 from .dual_point import DualPoint
 from .dual_problem import DualProblem, dual_problem
 from .gap_report import DualityReport, duality_report
+from .inequalities import Rows, row_sizes, row_terms_at, row_values
 from .kkt import ATTAINABLE, KKTResiduals, kkt_residuals
 from .lagrangian import Lagrangian
 from .multipliers import PrimalDualPoint, split_by_sign
+from .optimality import OptimalityCertificate
 from .rows import NOTICEABLE, coefficient_size, row_floor, row_largest
 from .sensitivity import Sensitivity, sensitivity
 
-__all__ = ["ATTAINABLE", "NOTICEABLE", "DualPoint", "DualProblem", "DualityReport", "InfeasibilityCertificate",
-           "KKTResiduals", "Lagrangian", "PrimalDualPoint", "Sensitivity", "UnboundednessCertificate",
-           "coefficient_size", "dual_problem", "duality_report", "kkt_residuals", "row_floor", "row_largest",
-           "sensitivity", "split_by_sign"]
+__all__ = [
+    "ATTAINABLE",
+    "NOTICEABLE",
+    "DualPoint",
+    "DualProblem",
+    "DualityReport",
+    "InfeasibilityCertificate",
+    "KKTResiduals",
+    "Lagrangian",
+    "OptimalityCertificate",
+    "PrimalDualPoint",
+    "Rows",
+    "Sensitivity",
+    "UnboundednessCertificate",
+    "coefficient_size",
+    "dual_problem",
+    "duality_report",
+    "kkt_residuals",
+    "row_floor",
+    "row_largest",
+    "row_sizes",
+    "row_terms_at",
+    "row_values",
+    "sensitivity",
+    "split_by_sign",
+    "weighted_infimum",
+]

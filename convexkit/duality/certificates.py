@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +22,41 @@ from .rows import EPS, at_point, row_largest, row_terms
 ROUNDING = 1e-8
 # A leftover slope beyond rounding is tolerated only if it cannot matter for points with |xⱼ| up to this.
 RADIUS = 1e8
+
+
+def weighted_infimum(problem: QCQP, weights: Any) -> tuple[float, float]:
+    """The infimum over |xⱼ| ≤ 1e8 of all constraints weighted with `weights`, and the size of the constants in it.
+
+    `weights` has the attributes lam, nu, lam_lb, lam_ub and lam_cones. The infimum is -inf for weights of a wrong sign.
+    """
+    own = (weights.lam, weights.nu, weights.lam_lb, weights.lam_ub)
+    if not all(np.isfinite(v).all() for v in (*own, *weights.lam_cones)) \
+            or min(v.min(initial=0.0) for v in (weights.lam, weights.lam_lb, weights.lam_ub)) < 0:
+        return -np.inf, 0.0
+    z = Parts.of(multipliers(problem, *own, weights.lam_cones or None)[-1])
+    if (z.norms - z.heads > SIGN_TOLERANCE * z.largest).any():
+        return -np.inf, 0.0
+    z = z.raised()
+    every = (*own, z.vectors())
+    feasibility = problem.feasibility_problem()
+    combined = Lagrangian(feasibility).at(*every)
+    if combined.r == -np.inf:
+        return -np.inf, 0.0
+    # The tangent at x is a bound everywhere: combined(y) ≥ value + leftoverᵀy.
+    value, x, leftover = minimum(combined)
+    if x is None:
+        return -np.inf, 0.0
+    beyond = np.abs(leftover)
+    beyond[beyond <= ROUNDING * slope_terms(feasibility, *every)] = 0.0
+    # The constants that were summed to `value`, whose rounding a proof has to exceed.
+    quadratics = len(problem.inequalities)
+    constants = float(weights.lam[:quadratics] @ np.abs([f.r for f in problem.inequalities])) if quadratics else 0.0
+    constants += abs(z) @ abs(Parts.offsets(problem.cones))
+    for some, limits in ((weights.lam[quadratics:], problem.h), (weights.nu, problem.b),
+                         (weights.lam_lb, problem.lb), (weights.lam_ub, problem.ub)):
+        used = some != 0
+        constants += float(np.abs(some[used]) @ np.abs(limits[used]))
+    return value - RADIUS * float(beyond.sum()), constants
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,34 +97,7 @@ class InfeasibilityCertificate:
 
         A z that is outside its cone by rounding counts with z₀ raised to ‖z‖, and the infimum is that of the result.
         """
-        own = (self.lam, self.nu, self.lam_lb, self.lam_ub)
-        if not all(np.isfinite(v).all() for v in (*own, *self.lam_cones)) \
-                or min(v.min(initial=0.0) for v in (self.lam, self.lam_lb, self.lam_ub)) < 0:
-            return -np.inf
-        z = Parts.of(multipliers(problem, *own, self.lam_cones or None)[-1])
-        if (z.norms - z.heads > SIGN_TOLERANCE * z.largest).any():
-            return -np.inf
-        z = z.raised()
-        every = (*own, z.vectors())
-        feasibility = problem.feasibility_problem()
-        combined = Lagrangian(feasibility).at(*every)
-        if combined.r == -np.inf:
-            return -np.inf
-        # The tangent at x is a bound everywhere: combined(y) ≥ value + leftoverᵀy.
-        value, x, leftover = minimum(combined)
-        if x is None:
-            return -np.inf
-        beyond = np.abs(leftover)
-        beyond[beyond <= ROUNDING * slope_terms(feasibility, *every)] = 0.0
-        margin = value - RADIUS * float(beyond.sum())
-        # The constants that were summed to `value`, whose rounding a proof has to exceed.
-        quadratics = len(problem.inequalities)
-        constants = float(self.lam[:quadratics] @ np.abs([f.r for f in problem.inequalities])) if quadratics else 0.0
-        constants += abs(z) @ abs(Parts.offsets(problem.cones))
-        for weights, limits in ((self.lam[quadratics:], problem.h), (self.nu, problem.b),
-                                (self.lam_lb, problem.lb), (self.lam_ub, problem.ub)):
-            used = weights != 0
-            constants += float(np.abs(weights[used]) @ np.abs(limits[used]))
+        margin, constants = weighted_infimum(problem, self)
         return margin if margin > 1e-12 * constants else -np.inf
 
     def verify(self, problem: QCQP) -> bool:

@@ -26,6 +26,7 @@ class Sensitivity:
     value_wrt_q : (n,) array, x, for the objective's linear term
     value_wrt_cones : tuple of arrays, -(z₀, z) for each cone: p* for the cone's (d, b)
     residual : float, the largest KKT residual of the point; prices of a point that is not optimal mean little
+    dual_value : float, g(lam, nu), which no feasible point is below
 
     Examples
     --------
@@ -42,6 +43,25 @@ class Sensitivity:
     value_wrt_q: np.ndarray
     residual: float
     value_wrt_cones: tuple[np.ndarray, ...] = ()
+    dual_value: float = -np.inf
+
+    def lower_bound(self, *, u: Any = None, v: Any = None, lb: Any = None, ub: Any = None, cones: Any = None) -> float:
+        """g(lam, nu) - lamᵀu - nuᵀv + lam_lbᵀlb - lam_ubᵀub - Σ (z₀, z)ₖᵀwₖ: no larger than p*(u, v, …), however large
+        the change is.
+
+        Parameters
+        ----------
+        u, v, lb, ub : changes of the right-hand sides as in `perturbed`: fᵢ(x) ≤ uᵢ, Ax - b = v, bounds moved by lb, ub
+        cones : sequence of arrays w, (cᵀx + d, Ax + b) + w in its cone
+        """
+        total = self.dual_value
+        for name, change, slope in (("u", u, self.value_wrt_h), ("v", v, self.value_wrt_b),
+                                    ("lb", lb, self.value_wrt_lb), ("ub", ub, self.value_wrt_ub)):
+            if change is not None:
+                total += float(slope @ as_vector(name, change, slope.size))
+        for k, change in enumerate(() if cones is None else cones):
+            total += float(self.value_wrt_cones[k] @ as_vector(f"cones[{k}]", change, self.value_wrt_cones[k].size))
+        return total
 
 
 def sensitivity(problem: QCQP, x: Any, lam: Any = None, nu: Any = None, lam_lb: Any = None,
@@ -58,14 +78,17 @@ def sensitivity(problem: QCQP, x: Any, lam: Any = None, nu: Any = None, lam_lb: 
 
     Notes
     -----
-    The inequality is global. Boyd & Vandenberghe, section 5.6.
+    The inequality is global; `Sensitivity.lower_bound` evaluates its right side, with g(lam, nu), a bound also where
+    the point is not quite optimal. One factorization. How far a price holds: `price_range`. Where multipliers are not
+    unique: `one_sided_derivatives`. Boyd & Vandenberghe, section 5.6.
 
     Examples
     --------
     >>> import convexkit as ck
     >>> problem = ck.QCQP(ck.Quadratic([[2.0]], [0.0], 1.0), [ck.Quadratic([[2.0]], [-6.0], 8.0)])
-    >>> ck.sensitivity(problem, [2.0], [2.0]).value_wrt_h
-    array([-2.])
+    >>> prices = ck.sensitivity(problem, [2.0], [2.0])
+    >>> prices.value_wrt_h, round(prices.lower_bound(u=[3.0]), 6)                # p*(3) = 2
+    (array([-2.]), -1.0)
     """
     residual = kkt_residuals(problem, x, lam, nu, lam_lb, lam_ub, lam_cones).max()
     x = as_vector("x", x, problem.n)
@@ -74,4 +97,5 @@ def sensitivity(problem: QCQP, x: Any, lam: Any = None, nu: Any = None, lam_lb: 
         slope = Lagrangian(problem).gradient(x, lam, nu, lam_cones=lam_cones)
         lam_lb, lam_ub = split_by_sign(slope, problem.lb, problem.ub)
     lam, nu, lam_lb, lam_ub, lam_cones = multipliers(problem, lam, nu, lam_lb, lam_ub, lam_cones)
-    return Sensitivity(-lam, -nu, lam_lb, -lam_ub, x.copy(), residual, tuple(-z for z in lam_cones))
+    bound = Lagrangian(problem).dual_function(lam, nu, lam_lb, lam_ub, lam_cones)
+    return Sensitivity(-lam, -nu, lam_lb, -lam_ub, x.copy(), residual, tuple(-z for z in lam_cones), bound)
