@@ -68,7 +68,7 @@ def _run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord]
         z = _towards(form, z, warm, settings.warm_share)
     z.evaluate(form)
     # Residuals may lag behind complementarity by this much: θ ≤ lag·μ.
-    lag = settings.largest_lag * max(z.theta, 1e-3) / z.mu
+    lag = settings.largest_lag * max(z.theta, 1e-3) / z.mu if form.mq else np.inf
     start_mu, solved = z.mu, z
     best, best_error = z, np.inf
     bounded, bounded_error = z, np.inf
