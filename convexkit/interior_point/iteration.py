@@ -93,7 +93,7 @@ def _run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord]
             if error <= settings.tol:
                 exact = monitor.exact(z)
                 if exact.max() <= settings.tol:
-                    finished = residuals is not None
+                    finished = residuals is not None or exact.max() <= settings.well_below * settings.tol
                     if residuals is None or exact.max() < residuals.max():
                         residuals, solved = exact, z
                     # One iteration more gives a digit or two for the price of one in ten or twenty. Large sparse
@@ -123,7 +123,9 @@ def _run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord]
                 kind = "stalled"
                 break
             nt = newton.scaling
+            system.rough = not (form.mq or form.cones.count)
             affine = newton.solve(-z.r_d, -z.r_p, -z.r_e, -z.r_g, -z.s, -z.tau * z.kappa)
+            system.rough = False
             length = min(1.0, z.longest(affine, form))
             # Mehrotra's centring: the share of μ that would be left after the predictor, cubed. Unlike (1 - length)³ it
             # sees pairs that are both on their way to zero, which halve where others vanish.

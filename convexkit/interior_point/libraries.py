@@ -32,7 +32,7 @@ class Library(Protocol):
 
 def _definite(pattern: Any) -> Any:
     """A diagonally dominant matrix of the pattern, which includes the diagonal."""
-    matrix = sp.csc_matrix(pattern)
+    matrix = sp.csc_matrix(pattern, copy=True)
     matrix.sort_indices()
     columns = np.repeat(np.arange(matrix.shape[1]), np.diff(matrix.indptr))
     matrix.data = np.where(matrix.indices == columns, 1.0 + 2.0 * np.diff(matrix.indptr)[columns], 1.0)
@@ -62,9 +62,9 @@ class Qdldl:
         matrix = _definite(pattern)
         size = matrix.shape[0]
         self.order = np.arange(size)
-        columns = np.repeat(self.order, np.diff(matrix.indptr))
-        self._upper = np.flatnonzero(matrix.indices <= columns)
-        starts = np.searchsorted(columns[self._upper], np.arange(size + 1))
+        upper = matrix.indices <= np.repeat(self.order.astype(matrix.indices.dtype), np.diff(matrix.indptr))
+        self._upper = np.flatnonzero(upper)
+        starts = np.concatenate(([0], np.cumsum(upper)))[matrix.indptr]
         self._triangle = sp.csc_matrix((matrix.data[self._upper], matrix.indices[self._upper], starts),
                                        shape=matrix.shape)
         self._solver = module.Solver(self._triangle, upper=True)
