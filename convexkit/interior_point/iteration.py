@@ -187,11 +187,13 @@ def _start(form: Form, system: KKTSystem) -> Point:
     z = Point(np.zeros(form.n), e, e.copy(), np.zeros(form.p), 1.0, 1.0)
     if form.mq or not system.factor(form.c, np.zeros(0), NesterovTodd(form.cones, e, e)):
         return z
+    system.rough = True
     slope = -form.c * form.q0
     x, lam, nu = system.solve(slope if form.curved_objective else np.zeros(form.n), -form.constants, form.b)
     s = -lam
     if not form.curved_objective:
         _, lam, nu = system.solve(slope, np.zeros(form.m), np.zeros(form.p))
+    system.rough = False
     if not all(np.isfinite(v).all() for v in (x, s, lam, nu)):
         return z
     return Point(x, _inside(form, s, e), _inside(form, lam, e), nu, 1.0, 1.0)

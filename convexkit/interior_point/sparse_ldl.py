@@ -61,6 +61,10 @@ class SparseLDL(KKTSystem):
         pattern, slot = np.unique(keys, return_inverse=True)
         values = np.concatenate([first.data, stack.entries, np.zeros(n)])
         source = np.concatenate([np.zeros(first.nnz, np.intp), 1 + stack.owner, np.zeros(n, np.intp)])
+        # The matrix is formed in variables of comparable size, x = columns·x̂, so that what is added to its diagonal is
+        # small beside what is there. With curved rows, whose entries change, that gained nothing.
+        self._columns_of_x = E = np.ones(n) if form.mq else form.scaling.columns
+        values *= E[pattern[slot] // n] * E[pattern[slot] % n]
         self._H_map = sp.csr_array((values, (slot, source)), shape=(pattern.size, 1 + form.mq))
         self._H_diagonal = np.searchsorted(pattern, diagonal.astype(np.int64) * n + diagonal)
 
@@ -108,9 +112,11 @@ class SparseLDL(KKTSystem):
         ends = np.cumsum([pair[0].size for pair in groups.values()])
         self._slots = dict(zip(groups, np.split(slots, ends[:-1]), strict=True))
         self._data = np.zeros(i.size)
-        self._data[self._slots["J"]] = self._data[self._slots["Jt"]] = J.data
-        self._data[self._slots["A"]] = self._data[self._slots["At"]] = form.A.data
+        self._data[self._slots["J"]] = self._data[self._slots["Jt"]] = J.data * E[J.indices]
+        self._data[self._slots["A"]] = self._data[self._slots["At"]] = form.A.data * E[form.A.indices]
         self._bent = stack.q.size  # entries of J that change
+        self._bent_size = E[J.indices[:self._bent]]
+        self._size_in_order = np.concatenate([E, np.ones(size - n)])[order]
         self._rows = index.indices.astype(np.intp)
         self._starts = index.indptr[:-1].astype(np.intp)
         self._columns = np.repeat(every, np.diff(index.indptr))
@@ -132,10 +138,10 @@ class SparseLDL(KKTSystem):
             data[slots["H"]] = self._H
         if form.mq:
             bent = self._bent
-            data[slots["J"][:bent]] = data[slots["Jt"][:bent]] = self.J.data[:bent]
-        bounds = self._H[self._H_diagonal]
+            data[slots["J"][:bent]] = data[slots["Jt"][:bent]] = self.J.data[:bent] * self._bent_size
+        bounds = np.zeros(form.n)
         add_bounds(form, scaling.w, bounds)
-        data[slots["H"][self._H_diagonal]] = bounds
+        data[slots["H"][self._H_diagonal]] = self._H[self._H_diagonal] + bounds * self._columns_of_x**2
         self.scaling = scaling
         square = 1.0 / scaling.w[:rows]
         if cones.count:
@@ -172,7 +178,8 @@ class SparseLDL(KKTSystem):
         largest = np.maximum(largest, np.abs(data[self._diagonal]))
         if not np.isfinite(largest.max(initial=0.0)):
             return False
-        self._scale = scale = 1.0 / np.sqrt(np.where(largest > 0, largest, 1.0))
+        scale = 1.0 / np.sqrt(np.where(largest > 0, largest, 1.0))
+        self._scale = scale * self._size_in_order
         np.take(scale, self._rows, out=exact, mode="clip")
         exact *= data
         exact *= np.take(scale, self._columns, mode="clip")
