@@ -20,6 +20,8 @@ from .rows import EPS, at_point, row_largest, row_terms
 ROUNDING = 1e-8
 # A leftover slope beyond rounding is tolerated only if it cannot matter for points with |xⱼ| up to this.
 RADIUS = 1e8
+# One within rounding must not matter for points this many times further out than the rows' own constants say.
+DISTANCE = 100.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,8 +79,9 @@ class InfeasibilityCertificate:
         value, x, leftover = minimum(combined)
         if x is None:
             return -np.inf
-        beyond = np.abs(leftover)
-        beyond[beyond <= ROUNDING * slope_terms(feasibility, *every)] = 0.0
+        terms = slope_terms(feasibility, *every)
+        left = np.abs(leftover)
+        beyond = np.where(left > ROUNDING * terms, left, 0.0)
         margin = value - RADIUS * float(beyond.sum())
         # The constants that were summed to `value`, whose rounding a proof has to exceed.
         quadratics = len(problem.inequalities)
@@ -88,6 +91,11 @@ class InfeasibilityCertificate:
                                 (self.lam_lb, problem.lb), (self.lam_ub, problem.ub)):
             used = weights != 0
             constants += float(np.abs(weights[used]) @ np.abs(limits[used]))
+        # Rounding of a slope must not matter either for points of the size at which the rows' terms reach their
+        # constants: x ≤ 1 and x ≥ 1, each with a multiplier of 1e10, seem to contradict each other by 1 if the two
+        # differ by 1, and what is left of the slope is 1e-10 of its terms.
+        rounding = float(np.where(terms > 0, (left - beyond) / np.where(terms > 0, terms, 1.0), 0.0).sum())
+        margin -= DISTANCE * rounding * constants
         return margin if margin > 1e-12 * constants else -np.inf
 
     def verify(self, problem: QCQP) -> bool:
