@@ -204,6 +204,7 @@ def _towards(form: Form, z: Point, warm: Multipliers, share: float) -> Point:
 
     The old solution itself lies on the boundary, from where no step leads far.
     """
+    warm = form.reduction.restrict(warm)
     lam, nu = form.scaled(warm)
     old = Point(warm.x, np.zeros(form.m), lam, nu, 1.0, 0.0).evaluate(form)
     cones, slack = form.cones, -old.r_p
@@ -256,11 +257,11 @@ def _without_inequalities(problem: QCQP, form: Form, system: KKTSystem,
         # Regularized, a flat direction along which f falls takes x far out.
         direction = x / size if size > 0 else None
     else:
-        objective = Quadratic(problem.objective.P, form.q0, 0.0)
+        objective = Quadratic(form.problem.objective.P, form.q0, 0.0)
         x, nu, direction = minimise_on_subspace(objective, form.A, form.b)
         nu = nu * form.c
-    if direction is not None and UnboundednessCertificate(x, direction).falls(problem):
-        return Outcome("unbounded", form.origin(), form.origin(), None, direction, 0, name)
+    if direction is not None and UnboundednessCertificate(x, direction).falls(form.problem):
+        return Outcome("unbounded", form.origin(), form.origin(), None, form.reduction.expand(direction), 0, name)
     point = form.unscale(x, np.zeros(0), nu, 1.0)
     if callback is not None:
         r = kkt_residuals(problem, point.x, point.lam, point.nu, point.lam_lb, point.lam_ub)

@@ -87,9 +87,9 @@ class Pardiso:
     """MKL's Pardiso through pypardiso, in an order by nested dissection and with pivots of size one and two."""
 
     name = "MKL Pardiso"
-    # Settings by number, from one on: they are given; METIS's order; pivots below 1e-13 are raised to it; neither
-    # scaling nor matching, the matrix is scaled already; pivoting within blocks (Bunch and Kaufman).
-    SETTINGS = {1: 1, 2: 2, 10: 13, 11: 0, 13: 0, 21: 1}
+    # Settings by number, from one on: they are given; METIS's order; pivots below 1e-13 are raised to it; its own
+    # scaling; pivoting within blocks (Bunch and Kaufman).
+    SETTINGS = {1: 1, 2: 2, 10: 13, 11: 1, 13: 1, 21: 1}
     SYMMETRIC_INDEFINITE = -2
     ANALYSE, FACTOR, SOLVE = 11, 22, 33
 
