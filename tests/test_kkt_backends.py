@@ -128,7 +128,7 @@ def test_a_backend_solves_the_linear_system_that_its_protocol_states(backend, sh
 @pytest.mark.parametrize("backend", [DenseCholesky, SparseLDL])
 @pytest.mark.usefixtures("dense_layout_only")
 def test_a_singular_hessian_is_made_definite_by_the_equalities(backend):
-    P, A = np.diag([1.0, 0.0, 0.0]), np.array([[0.0, 1.0, 0.0], [0.0, 1.0, 1.0]])
+    P, A = np.diag([1.0, 0.0, 0.0]), np.array([[0.0, 1.0, -1.0], [0.0, 1.0, 1.0]])
     sparse = backend is SparseLDL
     problem = ck.qp(sp.csr_array(P) if sparse else P, np.zeros(3), A=sp.csr_array(A) if sparse else A, b=[1.0, 2.0])
     form = Form(problem, Settings().scaling_passes)

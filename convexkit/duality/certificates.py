@@ -22,6 +22,8 @@ from .rows import EPS, at_point, row_largest, row_terms
 ROUNDING = 1e-8
 # A leftover slope beyond rounding is tolerated only if it cannot matter for points with |xⱼ| up to this.
 RADIUS = 1e8
+# One within rounding must not matter for points this many times further out than the rows' own constants say.
+DISTANCE = 100.0
 
 
 def weighted_infimum(problem: QCQP, weights: Any) -> tuple[float, float]:
@@ -46,8 +48,9 @@ def weighted_infimum(problem: QCQP, weights: Any) -> tuple[float, float]:
     value, x, leftover = minimum(combined)
     if x is None:
         return -np.inf, 0.0
-    beyond = np.abs(leftover)
-    beyond[beyond <= ROUNDING * slope_terms(feasibility, *every)] = 0.0
+    terms = slope_terms(feasibility, *every)
+    left = np.abs(leftover)
+    beyond = np.where(left > ROUNDING * terms, left, 0.0)
     # The constants that were summed to `value`, whose rounding a proof has to exceed.
     quadratics = len(problem.inequalities)
     constants = float(weights.lam[:quadratics] @ np.abs([f.r for f in problem.inequalities])) if quadratics else 0.0
@@ -56,7 +59,11 @@ def weighted_infimum(problem: QCQP, weights: Any) -> tuple[float, float]:
                          (weights.lam_lb, problem.lb), (weights.lam_ub, problem.ub)):
         used = some != 0
         constants += float(np.abs(some[used]) @ np.abs(limits[used]))
-    return value - RADIUS * float(beyond.sum()), constants
+    # Rounding of a slope must not matter either for points of the size at which the rows' terms reach their constants:
+    # x ≤ 1 and x ≥ 1, each with a multiplier of 1e10, seem to contradict each other by 1 if the two differ by 1, and
+    # what is left of the slope is 1e-10 of its terms.
+    rounding = float(np.where(terms > 0, (left - beyond) / np.where(terms > 0, terms, 1.0), 0.0).sum())
+    return value - RADIUS * float(beyond.sum()) - DISTANCE * rounding * constants, constants
 
 
 @dataclass(frozen=True, eq=False)

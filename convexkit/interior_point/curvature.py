@@ -19,6 +19,7 @@ from typing import Any, Protocol
 import numpy as np
 import scipy.sparse as sp
 from scipy.linalg.blas import dsymv
+from scipy.sparse.csgraph import reverse_cuthill_mckee
 
 from ..quadratic import FactoredMatrix, Quadratic, add_up
 from ..validation import dense
@@ -209,29 +210,37 @@ class SparseStack:
         self.objective = not is_flat(objective)
         self.count = count = len(inequalities)
         self.n = n
+        self._band: tuple[np.ndarray, int] | None = None
         self.P0 = sp.csr_array(objective.P if sp.issparse(objective.P) else _sparse(objective)) if self.objective \
             else sp.csr_array((n, n))
-        matrices = [sp.coo_array(_sparse(f)) for f in inequalities]
-        sizes = np.array([P.nnz for P in matrices], dtype=np.intp)
-        owner = np.repeat(np.arange(count), sizes)
+        # The pattern of row i holds the rows of Pᵢ that are not empty, and the entries of qᵢ. Its order is that of all
+        # rows of all P's, one after the other, so that the entries stay where they are.
+        matrices, columns, counts, q = [], [np.zeros(0, np.intp)], [np.zeros(1, np.intp)], [np.zeros(0)]
+        for f in inequalities:
+            P = sp.csr_array(_sparse(f))
+            if not P.has_canonical_format:
+                P = P.copy()
+                P.sum_duplicates()
+            in_row = np.diff(P.indptr)
+            column = np.flatnonzero((in_row > 0) | (f.q != 0))
+            matrices.append(P)
+            columns.append(column)
+            counts.append(in_row[column])
+            q.append(np.asarray(f.q, dtype=np.float64)[column])
+        self.column = np.concatenate(columns)
+        sizes = np.array([column.size for column in columns[1:]], dtype=np.intp)
+        self.row = np.repeat(np.arange(count), sizes)
+        self.indptr = np.concatenate([[0], np.cumsum(sizes)])
+        self.q = np.concatenate(q)
         # Every entry of every P: owner i, row a, column b, value.
-        self.a, self.b, self.entries = (np.concatenate([part(P) for P in matrices] + [np.zeros(0, kind)])
-                                        for part, kind in ((lambda P: P.row, np.intp),
-                                                           (lambda P: P.col, np.intp),
-                                                           (lambda P: P.data, np.float64)))
-        self.owner = owner
-        q = [np.flatnonzero(f.q) for f in inequalities]
-        q_owner = np.repeat(np.arange(count), [v.size for v in q])
-        q_column = np.concatenate([*q, np.zeros(0, np.intp)])
-        keys = np.unique(np.concatenate([owner * n + self.a, q_owner * n + q_column]))
-        self.row, self.column = keys // max(n, 1), keys % max(n, 1)
-        self.indptr = np.searchsorted(self.row, np.arange(count + 1))
-        where = np.searchsorted(keys, owner * n + self.a)
-        self.tall = sp.csr_array((self.entries, (where, self.b)), shape=(keys.size, n))
-        self.q = np.zeros(keys.size)
-        self.q[np.searchsorted(keys, q_owner * n + q_column)] = np.concatenate(
-            [np.asarray(f.q)[j] for f, j in zip(inequalities, q, strict=True)] + [np.zeros(0)])
-        self._pattern = sp.csr_array((np.ones(keys.size), self.column, self.indptr), shape=(count, n))
+        nothing = np.zeros(0, np.int32)
+        self.entries = np.concatenate([np.zeros(0), *(P.data for P in matrices)])
+        self.b = np.concatenate([nothing, *(P.indices for P in matrices)])
+        in_rows = np.concatenate(counts)
+        self.a = np.repeat(self.column.astype(self.b.dtype), in_rows[1:])
+        self.owner = np.repeat(np.arange(count), [P.nnz for P in matrices])
+        self.tall = sp.csr_array((self.entries, self.b, np.cumsum(in_rows)), shape=(self.column.size, n))
+        self._pattern = sp.csr_array((np.ones(self.column.size), self.column, self.indptr), shape=(count, n))
 
     def products(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return self.P0 @ x, self.tall @ x
@@ -256,6 +265,25 @@ class SparseStack:
         on = self.a == self.b
         return self.P0.diagonal(), sp.csr_array((self.entries[on], (self.owner[on], self.a[on])),
                                                 shape=(self.count, self.n))
+
+
+    def band(self) -> tuple[np.ndarray, int]:
+        """An order of the variables and the bandwidth of all P's in it: as given, or Cuthill-McKee's if it is less."""
+        if self._band is None:
+            n = self.n
+            first = sp.coo_array(self.P0)
+            i, j = np.concatenate([first.row, self.a]), np.concatenate([first.col, self.b])
+            natural = int(np.abs(i - j).max(initial=0))
+            self._band = np.arange(n), natural
+            if natural > 4:
+                graph = sp.csr_array((np.ones(i.size), (i, j)), shape=(n, n))
+                order = reverse_cuthill_mckee(graph, symmetric_mode=True).astype(np.intp)
+                place = np.empty(n, dtype=np.intp)
+                place[order] = np.arange(n)
+                width = int(np.abs(place[i] - place[j]).max(initial=0))
+                if width < natural:
+                    self._band = order, width
+        return self._band
 
 
 def _sparse(f: Quadratic) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,9 @@ from ..validation import dense
 from .cones import Cones
 from .curvature import Curvature, DenseList, DenseStack, FactorStack, SparseStack, factored, is_flat
 from .equalities import independent_rows
+from .multipliers import Multipliers
 from .presolve import bounds_from_rows
+from .reduction import Reduction
 from .scaling import Scaling, equilibrate
 
 # Below this many variables and rows together, dense linear algebra wins whatever the structure.
@@ -27,24 +28,13 @@ FULL = 0.1
 LARGE = 200
 
 
-@dataclass(frozen=True)
-class Multipliers:
-    """A primal-dual point in the user's units and order."""
-
-    x: np.ndarray
-    lam: np.ndarray
-    nu: np.ndarray
-    lam_lb: np.ndarray
-    lam_ub: np.ndarray
-    lam_cones: tuple[np.ndarray, ...] = ()
-
-
 class Form:
     """Data of a QCQP in the order: curved inequalities, linear ones, second-order cones, lower bounds, upper bounds.
 
-    Affine members of `problem.inequalities` join the linear rows, rows of G that say nothing are left out, those
-    with one entry become bounds, and a variable whose bounds coincide becomes an equality. The P's are stacked,
-    unscaled: Newton steps do not depend on the units of x, so scaling enters through the rows only (see `scaling`).
+    `problem` is what `Reduction` leaves of the one that was given; x and everything else here is of that. Affine
+    members of its inequalities join the linear rows, rows of G that say nothing are left out, those with one entry
+    become bounds, and a variable whose bounds coincide becomes an equality. The P's are stacked, unscaled: Newton
+    steps do not depend on the units of x, so scaling enters through the rows only (see `scaling`).
 
     Attributes
     ----------
@@ -63,6 +53,8 @@ class Form:
     """
 
     def __init__(self, problem: QCQP, passes: int):
+        self.reduction = Reduction(problem)
+        self.problem = problem = self.reduction.problem
         n = problem.n
         self.n = n
         objective = problem.objective
@@ -143,7 +135,7 @@ class Form:
         if b.size and self.layout != "sparse":
             split = independent_rows(A, b)
             if split.contradiction is not None:
-                self.contradiction = self.unscale(np.zeros(n), np.zeros(self.m), split.contradiction, 1.0 / self.c)
+                self.contradiction = self.proof(np.zeros(n), np.zeros(self.m), split.contradiction, 1.0 / self.c)
             self.kept = split.kept
         crossed = bounds.lb - bounds.ub
         if (crossed > 0).any() and self.contradiction is None:
@@ -154,13 +146,13 @@ class Form:
             lam[at] = 1.0 / self.d_low[at - rows.shape[0]]
             at = rows.shape[0] + self.low.size + int(np.searchsorted(self.high, j))
             lam[at] = 1.0 / self.d_high[at - rows.shape[0] - self.low.size]
-            self.contradiction = self.unscale(np.zeros(n), lam, np.zeros(self.kept.size), crossed[j] / self.c)
+            self.contradiction = self.proof(np.zeros(n), lam, np.zeros(self.kept.size), crossed[j] / self.c)
         self.A, self.b = (A, b) if self.kept.size == b.size else (A[self.kept], b[self.kept])
         self.p = self.b.size
 
     def origin(self) -> Multipliers:
         """Zero everywhere, in the user's shapes: the point of an outcome that has none."""
-        return self.unscale(np.zeros(self.n), np.zeros(self.m), np.zeros(self.p), 1.0)
+        return self.proof(np.zeros(self.n), np.zeros(self.m), np.zeros(self.p), 1.0)
 
     def times(self, J: Any, v: np.ndarray) -> np.ndarray:
         """All m rows times v: [J v; -d_low·v; d_high·v]."""
@@ -178,7 +170,15 @@ class Form:
         return out
 
     def unscale(self, x: np.ndarray, lam: np.ndarray, nu: np.ndarray, divisor: float) -> Multipliers:
-        """The point (x, lam, nu)/divisor in the user's units and order."""
+        """The point (x, lam, nu)/divisor of the user's problem."""
+        return self.reduction.restore(self.in_units(x, lam, nu, divisor), objective=True)
+
+    def proof(self, x: np.ndarray, lam: np.ndarray, nu: np.ndarray, divisor: float) -> Multipliers:
+        """The same without the objective: multipliers that are to contradict each other."""
+        return self.reduction.restore(self.in_units(x, lam, nu, divisor), objective=False)
+
+    def in_units(self, x: np.ndarray, lam: np.ndarray, nu: np.ndarray, divisor: float) -> Multipliers:
+        """The point (x, lam, nu)/divisor of `problem`, in the user's units and order."""
         rows = self.mq + self.ml
         every_row = rows + self.cones.total
         out = np.zeros(self._m)
@@ -203,7 +203,7 @@ class Form:
         return Multipliers(x / divisor, out, every[:own], lam_lb, lam_ub, cones)
 
     def scaled(self, point: Multipliers) -> tuple[np.ndarray, np.ndarray]:
-        """(lam, nu) of a point given in the user's units and order: what `unscale` with divisor 1 undoes."""
+        """(lam, nu) of a point of `problem` in its units and order: what `in_units` with divisor 1 undoes."""
         lam_lb, lam_ub = point.lam_lb.copy(), point.lam_ub.copy()
         self._bounds.take_over(lam_lb, lam_ub, point.lam[self._quadratics:])
         rows = np.concatenate([point.lam[self._curved], point.lam[self._affine],

@@ -68,7 +68,7 @@ def _run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord]
         z = _towards(form, z, warm, settings.warm_share)
     z.evaluate(form)
     # Residuals may lag behind complementarity by this much: θ ≤ lag·μ.
-    lag = settings.largest_lag * max(z.theta, 1e-3) / z.mu
+    lag = settings.largest_lag * max(z.theta, 1e-3) / z.mu if form.mq else np.inf
     start_mu, solved = z.mu, z
     best, best_error = z, np.inf
     bounded, bounded_error = z, np.inf
@@ -93,7 +93,7 @@ def _run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord]
             if error <= settings.tol:
                 exact = monitor.exact(z)
                 if exact.max() <= settings.tol:
-                    finished = residuals is not None
+                    finished = residuals is not None or exact.max() <= settings.well_below * settings.tol
                     if residuals is None or exact.max() < residuals.max():
                         residuals, solved = exact, z
                     # One iteration more gives a digit or two for the price of one in ten or twenty. Large sparse
@@ -123,7 +123,9 @@ def _run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord]
                 kind = "stalled"
                 break
             nt = newton.scaling
+            system.rough = not (form.mq or form.cones.count)
             affine = newton.solve(-z.r_d, -z.r_p, -z.r_e, -z.r_g, -z.s, -z.tau * z.kappa)
+            system.rough = False
             length = min(1.0, z.longest(affine, form))
             # Mehrotra's centring: the share of μ that would be left after the predictor, cubed. Unlike (1 - length)³ it
             # sees pairs that are both on their way to zero, which halve where others vanish.
@@ -185,11 +187,13 @@ def _start(form: Form, system: KKTSystem) -> Point:
     z = Point(np.zeros(form.n), e, e.copy(), np.zeros(form.p), 1.0, 1.0)
     if form.mq or not system.factor(form.c, np.zeros(0), NesterovTodd(form.cones, e, e)):
         return z
+    system.rough = True
     slope = -form.c * form.q0
     x, lam, nu = system.solve(slope if form.curved_objective else np.zeros(form.n), -form.constants, form.b)
     s = -lam
     if not form.curved_objective:
         _, lam, nu = system.solve(slope, np.zeros(form.m), np.zeros(form.p))
+    system.rough = False
     if not all(np.isfinite(v).all() for v in (x, s, lam, nu)):
         return z
     return Point(x, _inside(form, s, e), _inside(form, lam, e), nu, 1.0, 1.0)
@@ -200,6 +204,7 @@ def _towards(form: Form, z: Point, warm: Multipliers, share: float) -> Point:
 
     The old solution itself lies on the boundary, from where no step leads far.
     """
+    warm = form.reduction.restrict(warm)
     lam, nu = form.scaled(warm)
     old = Point(warm.x, np.zeros(form.m), lam, nu, 1.0, 0.0).evaluate(form)
     cones, slack = form.cones, -old.r_p
@@ -252,11 +257,11 @@ def _without_inequalities(problem: QCQP, form: Form, system: KKTSystem,
         # Regularized, a flat direction along which f falls takes x far out.
         direction = x / size if size > 0 else None
     else:
-        objective = Quadratic(problem.objective.P, form.q0, 0.0)
+        objective = Quadratic(form.problem.objective.P, form.q0, 0.0)
         x, nu, direction = minimise_on_subspace(objective, form.A, form.b)
         nu = nu * form.c
-    if direction is not None and UnboundednessCertificate(x, direction).falls(problem):
-        return Outcome("unbounded", form.origin(), form.origin(), None, direction, 0, name)
+    if direction is not None and UnboundednessCertificate(x, direction).falls(form.problem):
+        return Outcome("unbounded", form.origin(), form.origin(), None, form.reduction.expand(direction), 0, name)
     point = form.unscale(x, np.zeros(0), nu, 1.0)
     if callback is not None:
         r = kkt_residuals(problem, point.x, point.lam, point.nu, point.lam_lb, point.lam_ub)

@@ -24,6 +24,7 @@ class KKTSystem(ABC):
     """
 
     name: str
+    rough = False  # set by the iteration while a few digits will do, as for the predictor
 
     def __init__(self, form: Form, settings: Settings):
         self.form, self.settings = form, settings

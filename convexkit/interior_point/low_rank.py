@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 from scipy.linalg.lapack import dpbtrf, dpbtrs, dpotrf, dpotrs, dtbtrs
-from scipy.sparse.csgraph import reverse_cuthill_mckee
 
 from ..validation import dense
 from .cones import NesterovTodd
@@ -179,7 +178,7 @@ class Banded(_EasyPlusLowRank):
         super().__init__(form, settings, form.rows.shape[0])
         stack = form.curvature
         assert isinstance(stack, SparseStack)
-        self._order, self._width = _band(stack)
+        self._order, self._width = stack.band()
         n, width = form.n, self._width
         place = np.empty(n, dtype=np.intp)
         place[self._order] = np.arange(n)
@@ -203,7 +202,7 @@ class Banded(_EasyPlusLowRank):
         """
         stack = form.curvature
         return isinstance(stack, SparseStack) and form.mq > 0 and form.rows.shape[0] + form.p <= MOST_ROWS \
-            and _band(stack)[1] <= WIDEST
+            and stack.band()[1] <= WIDEST
 
     def factor(self, c: float, weights: np.ndarray, scaling: NesterovTodd) -> bool:
         self.scaling = scaling
@@ -248,20 +247,3 @@ class Banded(_EasyPlusLowRank):
 
 # A wider band, or more rows, is left to the sparse backend.
 WIDEST, MOST_ROWS = 60, 60
-
-
-def _band(stack: SparseStack) -> tuple[np.ndarray, int]:
-    """An order of the variables and the bandwidth of all P's in it: as given, or Cuthill-McKee's if it is less."""
-    n = stack.n
-    first = sp.coo_array(stack.P0)
-    i, j = np.concatenate([first.row, stack.a]), np.concatenate([first.col, stack.b])
-    natural = int(np.abs(i - j).max(initial=0))
-    if natural > 4:
-        graph = sp.csr_array((np.ones(i.size), (i, j)), shape=(n, n))
-        order = reverse_cuthill_mckee(graph, symmetric_mode=True).astype(np.intp)
-        place = np.empty(n, dtype=np.intp)
-        place[order] = np.arange(n)
-        width = int(np.abs(place[i] - place[j]).max(initial=0))
-        if width < natural:
-            return order, width
-    return np.arange(n), natural

@@ -21,10 +21,10 @@ class Monitor:
 
     def __init__(self, problem: QCQP, form: Form):
         self._problem, self._form = problem, form
-        self._constant = problem.objective.r
+        self._constant = form.problem.objective.r
         self._absolute_q0 = np.abs(form.q0)
         self._absolute_A = abs(form.A)
-        self._unit = min(1.0, coefficient_size(problem.objective))
+        self._unit = min(1.0, coefficient_size(form.problem.objective))
         self._no_slope = not form.q0.any()
         # As in kkt_residuals: a row or bound without a constant is measured against at most 1 unit of itself.
         rows = form.rows.shape[0]

@@ -26,7 +26,10 @@ def proofs(problem: QCQP, form: Form, z: Point, *, last: bool = False
     `last` looks further: at directions that the point itself does not show.
     """
     proof = _infeasibility(problem, form, z)
-    return proof, None if proof is not None else _ray(problem, form, z, last)
+    if proof is not None:
+        return proof, None
+    ray = _ray(form.problem, form, z, last)
+    return None, None if ray is None else form.reduction.expand(ray)
 
 
 def certificate_of(point: Multipliers) -> InfeasibilityCertificate:
@@ -38,9 +41,9 @@ def _infeasibility(problem: QCQP, form: Form, z: Point) -> InfeasibilityCertific
     """The multipliers as a certificate of margin about 1, if it verifies on the user's data."""
     if z.offer <= 0:
         return None
-    point = form.unscale(z.x, z.lam, z.nu, z.offer / form.c)
-    for candidate in (point, _cleaned(problem, form, z, point)):
-        proof = certificate_of(candidate)
+    point = form.in_units(z.x, z.lam, z.nu, z.offer / form.c)
+    for candidate in (point, _cleaned(form.problem, form, z, point)):
+        proof = certificate_of(form.reduction.restore(candidate, objective=False))
         if proof.verify(problem):
             return proof
     return None

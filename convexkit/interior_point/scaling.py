@@ -16,6 +16,8 @@ from .cones import Cones
 
 # Scales stay within these limits, so that a row of nearly zeros is not blown up to a constraint.
 SMALLEST, LARGEST = 1e-8, 1e8
+# A pass over sparse rows that changes no scale by more than this is the last.
+EVEN = 0.9
 
 
 @dataclass(frozen=True)
@@ -114,10 +116,12 @@ def equilibrate(diagonal0: np.ndarray, diagonals: Any, q0: np.ndarray, rows: Any
         row = together(np.maximum(row, absolute_r * d))
         equality_row, equality_column = equalities.scaled(dA, E)
         column = np.maximum(np.maximum(column, equality_column), c * D0 * E * E)
-        d = d / np.sqrt(_safe(row))
-        dA = dA / np.sqrt(_safe(np.maximum(equality_row, absolute_b * dA)))
-        E = E / np.sqrt(_safe(column))
+        factors = [np.sqrt(_safe(size)) for size in (row, np.maximum(equality_row, absolute_b * dA), column)]
+        d, dA, E = d / factors[0], dA / factors[1], E / factors[2]
         c = objective_scale(E)
+        if sp.issparse(A) and all(EVEN <= 1.0 / factor.max(initial=1.0) and factor.min(initial=1.0) >= EVEN
+                                  for factor in factors):
+            break
     if curved:
         # One factor for all variables is still open, which trades the P's against the constants. Choose it so that
         # solutions have size one: the distance at which a row's terms reach its constant, averaged over all rows.

@@ -25,6 +25,8 @@ from .settings import Settings
 # Cones up to this size enter W² as dense blocks; larger ones as a diagonal with two more rows and columns.
 LARGEST_BLOCK = 6
 REFINEMENTS = 10
+# Relative residual at which refinement stops, and at which it stops where a rough solution will do.
+SHARP, ROUGH = 1e-12, 1e-6
 # Ways to factor, tried in turn: what is added to the diagonal of the scaled matrix, with the sign that makes it
 # quasi-definite; the threshold for pivoting; and the relative residual, after refinement, above which the next way is
 # tried. Where the matrix is nearly singular, factors without pivoting can be useless; pivoting needs hardly any
@@ -45,6 +47,8 @@ class SparseLDL(KKTSystem):
         large = cones.sizes > LARGEST_BLOCK
         extra = 2 * int(large.sum())
         self._size = size = n + rows + extra + p
+        self.scaling: NesterovTodd | None = None
+        self._largest: np.ndarray | None = None  # off the diagonal, in each column
         J = form.rows
         J_row = np.repeat(np.arange(rows), np.diff(J.indptr))
         A_row = np.repeat(np.arange(p), np.diff(form.A.indptr))
@@ -57,6 +61,10 @@ class SparseLDL(KKTSystem):
         pattern, slot = np.unique(keys, return_inverse=True)
         values = np.concatenate([first.data, stack.entries, np.zeros(n)])
         source = np.concatenate([np.zeros(first.nnz, np.intp), 1 + stack.owner, np.zeros(n, np.intp)])
+        # The matrix is formed in variables of comparable size, x = columns·x̂, so that what is added to its diagonal is
+        # small beside what is there. With curved rows, whose entries change, that gained nothing.
+        self._columns_of_x = E = np.ones(n) if form.mq else form.scaling.columns
+        values *= E[pattern[slot] // n] * E[pattern[slot] % n]
         self._H_map = sp.csr_array((values, (slot, source)), shape=(pattern.size, 1 + form.mq))
         self._H_diagonal = np.searchsorted(pattern, diagonal.astype(np.int64) * n + diagonal)
 
@@ -77,31 +85,44 @@ class SparseLDL(KKTSystem):
         cone_at = n + start + inside
         A_at = n + rows + extra
 
-        # (row, column) of every number, in the order in which `factor` lists them.
+        # (row, column) of every number, one group after the other; those of J, pairs and borders occur twice.
         H_row, H_column = pattern // n, pattern % n
         every = np.arange(size)
-        i = np.concatenate([H_row, n + J_row, J.indices, n + start + self._pair_i, cone_at, v_at, cone_at, u_at,
-                            A_at + A_row, form.A.indices, every[n:]])
-        j = np.concatenate([H_column, J.indices, n + J_row, n + start + self._pair_j, v_at, cone_at, u_at, cone_at,
-                            form.A.indices, A_at + A_row, every[n:]])
-        pattern_of_all = sp.csc_array((np.ones(i.size), (i, j)), shape=(size, size))
-        self._library = choose_library(pattern_of_all, curved=form.mq > 0)
+        groups = {"H": (H_row, H_column), "J": (n + J_row, J.indices), "Jt": (J.indices, n + J_row),
+                  "pairs": (n + start + self._pair_i, n + start + self._pair_j), "v": (cone_at, v_at),
+                  "vt": (v_at, cone_at), "u": (cone_at, u_at), "ut": (u_at, cone_at),
+                  "A": (A_at + A_row, form.A.indices), "At": (form.A.indices, A_at + A_row),
+                  "corner": (every[n:], every[n:])}
+        i, j = (np.concatenate([pair[k] for pair in groups.values()]).astype(np.int32) for k in (0, 1))
+        number_of = np.arange(i.size)
+        index = sp.csc_array((number_of, (i, j)), shape=(size, size))
+        index.sort_indices()
+        self._library = choose_library(index, curved=form.mq > 0)
         self.name = f"sparse LDL ({self._library.name})"
         order = self._library.order
-        place = np.empty(size, dtype=np.intp)
+        place = np.empty(size, dtype=np.int32)
         place[order] = every
         self._order, self._place = order, place
-        i, j = place[i], place[j]
-        # Column-major order; every (row, column) occurs once.
-        where = np.lexsort((i, j))
-        self._slots = np.empty(i.size, dtype=np.intp)
-        self._slots[where] = np.arange(i.size)
-        self._rows = i[where]
-        self._starts = np.searchsorted(j[where], np.arange(size + 1))
-        self._columns = j[where]
-        self._matrix = sp.csc_array((np.zeros(i.size), self._rows.astype(np.int32), self._starts.astype(np.int32)),
-                                    shape=(size, size))
-        self._exact = self._matrix.copy()
+        if (place != every).any():
+            index = sp.csc_array((number_of, (place[i], place[j])), shape=(size, size))
+            index.sort_indices()
+        # Where each number goes. What does not change between iterations is written once.
+        slots = np.empty(i.size, dtype=np.intp)
+        slots[index.data] = number_of
+        ends = np.cumsum([pair[0].size for pair in groups.values()])
+        self._slots = dict(zip(groups, np.split(slots, ends[:-1]), strict=True))
+        self._data = np.zeros(i.size)
+        self._data[self._slots["J"]] = self._data[self._slots["Jt"]] = J.data * E[J.indices]
+        self._data[self._slots["A"]] = self._data[self._slots["At"]] = form.A.data * E[form.A.indices]
+        self._bent = stack.q.size  # entries of J that change
+        self._bent_size = E[J.indices[:self._bent]]
+        self._size_in_order = np.concatenate([E, np.ones(size - n)])[order]
+        self._rows = index.indices.astype(np.intp)
+        self._starts = index.indptr[:-1].astype(np.intp)
+        self._columns = np.repeat(every, np.diff(index.indptr))
+        self._matrix = sp.csc_array((np.zeros(i.size), index.indices, index.indptr), shape=(size, size))
+        # Symmetric, so that the columns are the rows.
+        self._exact = sp.csr_array((np.zeros(i.size), index.indices, index.indptr), shape=(size, size))
         self._diagonal = np.flatnonzero(self._rows == self._columns)
         signs = np.ones(size)
         signs[n:] = -1.0
@@ -110,21 +131,24 @@ class SparseLDL(KKTSystem):
 
     def factor(self, c: float, weights: np.ndarray, scaling: NesterovTodd) -> bool:
         form, cones = self.form, self.form.cones
+        data, slots = self._data, self._slots
         rows = form.rows.shape[0]
-        H = self._H_map @ np.concatenate(([c], weights))
+        if form.mq or self.scaling is None:
+            self._H = self._H_map @ np.concatenate(([c], weights))
+            data[slots["H"]] = self._H
+        if form.mq:
+            bent = self._bent
+            data[slots["J"][:bent]] = data[slots["Jt"][:bent]] = self.J.data[:bent] * self._bent_size
         bounds = np.zeros(form.n)
         add_bounds(form, scaling.w, bounds)
-        H[self._H_diagonal] += bounds
+        data[slots["H"][self._H_diagonal]] = self._H[self._H_diagonal] + bounds * self._columns_of_x**2
         self.scaling = scaling
         square = 1.0 / scaling.w[:rows]
-        pair = np.zeros(0)
-        border_v = border_u = np.zeros(0)
-        corner = np.zeros(0)
         if cones.count:
             part = cones.part
             entries = np.arange(cones.total)
             square[part] = scaling.square_entries(entries, entries)
-            pair = scaling.square_entries(self._pair_i, self._pair_j)
+            data[slots["pairs"]] = -scaling.square_entries(self._pair_i, self._pair_j)
             if self._large.size:
                 # W² = eta²·(diag(d, 1, …, 1) + uuᵀ - vvᵀ), with v and u as columns of their own (Domahidi, Chu and
                 # Boyd, "ECOS", 2013).
@@ -139,23 +163,26 @@ class SparseLDL(KKTSystem):
                 eta2 = scaling.eta[self._large]**2
                 number, is_head = self._number, np.isin(self._inside, heads)
                 point = scaling.point[self._inside]
-                border_u = eta2[number] * np.where(is_head, u0[number], u1[number] * point)
-                border_v = eta2[number] * np.where(is_head, 0.0, v1[number] * point)
+                data[slots["u"]] = data[slots["ut"]] = \
+                    -eta2[number] * np.where(is_head, u0[number], u1[number] * point)
+                data[slots["v"]] = data[slots["vt"]] = -eta2[number] * np.where(is_head, 0.0, v1[number] * point)
                 square[part.start + self._inside] = eta2[number] * np.where(is_head, d[number], 1.0)
-                corner = np.stack([-eta2, eta2], axis=1).ravel()
-        J = self.J.data
-        A = form.A.data
-        values = np.concatenate([H, J, J, -pair, -border_v, -border_v, -border_u, -border_u, A, A, -square, corner,
-                                 np.zeros(form.p)])
-        data = np.empty_like(values)
-        data[self._slots] = values
-        largest = np.maximum.reduceat(np.abs(data), self._starts[:-1])
+                data[slots["corner"][rows:rows + 2 * eta2.size]] = np.stack([-eta2, eta2], axis=1).ravel()
+        data[slots["corner"][:rows]] = -square
+        exact = self._exact.data
+        largest = self._largest
+        if form.mq or cones.count or largest is None:
+            np.abs(data, out=exact)
+            exact[self._diagonal] = 0.0
+            self._largest = largest = np.maximum.reduceat(exact, self._starts)
+        largest = np.maximum(largest, np.abs(data[self._diagonal]))
         if not np.isfinite(largest.max(initial=0.0)):
             return False
-        self._scale = scale = 1.0 / np.sqrt(np.where(largest > 0, largest, 1.0))
-        data *= scale[self._rows]
-        data *= scale[self._columns]
-        self._exact.data = data
+        scale = 1.0 / np.sqrt(np.where(largest > 0, largest, 1.0))
+        self._scale = scale * self._size_in_order
+        np.take(scale, self._rows, out=exact, mode="clip")
+        exact *= data
+        exact *= np.take(scale, self._columns, mode="clip")
         self._level = 0
         return self._decompose()
 
@@ -192,7 +219,7 @@ class SparseLDL(KKTSystem):
         rhs[self._size - p:] = rhs_y
         rhs = self._scale * rhs[self._order]
         solution, error = self._refined(rhs)
-        while not error <= WAYS[self._level][2]:
+        while not error <= max(WAYS[self._level][2], ROUGH if self.rough else 0.0):
             self._level += 1
             if not self._decompose():
                 break
@@ -209,6 +236,7 @@ class SparseLDL(KKTSystem):
         """A solution of the scaled system, whose entries are at most one, and its relative residual."""
         solution = best = self._inverse(rhs)
         size = np.abs(rhs).max(initial=0.0)
+        enough = (ROUGH if self.rough else SHARP) * size
         least = np.inf
         for _ in range(REFINEMENTS):
             residual = rhs - self._exact @ solution
@@ -217,7 +245,7 @@ class SparseLDL(KKTSystem):
                 break
             stuck = not error < 0.5 * least
             least, best = error, solution
-            if error <= self.settings.refine_above * size or stuck:
+            if error <= enough or stuck:
                 break
             solution = solution + self._inverse(residual)
         return best, least / size if size > 0 else 0.0
