@@ -46,7 +46,15 @@ from .smooth import minimize
 from .solution import IterationRecord, Solution, Status
 from .solver import solve, solve_many
 from .taylor import error_slope, linear_model, quadratic_model
-from .trust_region import TrustRegionResult, TrustRegionStatus, trust_region_step
+from .trust_region import (
+    DescentRecord,
+    DescentResult,
+    DescentStatus,
+    TrustRegionResult,
+    TrustRegionStatus,
+    trust_region_minimize,
+    trust_region_step,
+)
 
 __version__ = "0.1.0"
 
@@ -56,6 +64,9 @@ __all__ = [
     "CGResult",
     "CGStatus",
     "ConvexkitError",
+    "DescentRecord",
+    "DescentResult",
+    "DescentStatus",
     "FormatError",
     "InfeasibilityCertificate",
     "IterationRecord",
@@ -101,6 +112,7 @@ __all__ = [
     "solve_many",
     "solve_qp",
     "symmetry_error",
+    "trust_region_minimize",
     "trust_region_step",
     "value_and_gradient",
     "weighted_sum",

@@ -12,6 +12,8 @@ from .exact import ASYMMETRY, asymmetric
 Product = Callable[[np.ndarray], np.ndarray]
 # Entries of the basis (512 MB in float64), and vectors in it, after which it is built anew from the best of it.
 ENTRIES, FEWEST, MOST = 2**26, 40, 600
+# What couples kept vectors to dropped ones by less than so many units of rounding is forgotten in a restart.
+LEAK = 1e4
 
 
 class ProductError(ArithmeticError):
@@ -34,9 +36,6 @@ class Krylov:
         self.capacity = min(n, max(FEWEST, min(MOST, ENTRIES // max(n, 1))))
         self.products = 0
         self.asymmetry = ASYMMETRY.get(np.dtype(dtype), 1e-4)
-        self._reset()
-
-    def _reset(self) -> None:
         self.k = 0
         size = min(self.capacity, 32)
         self._V = np.empty((size, self.n), self.dtype)
@@ -128,14 +127,13 @@ class Krylov:
         w = Pu.copy() if self.solve_H is None else self.solve_H(Pu)
         self.C = np.hstack([self.C, np.zeros((len(self.R), 1))])
         w -= self._V[:k + 1].T @ h.astype(self.dtype)
-        first = [0.0] * len(self.R)
-        for _ in range(2):
-            for i, (r, Hr) in enumerate(zip(self.R, self.HR, strict=True)):
-                along = float(Hr @ w)
-                first[i] += along
-                w -= along * r
-            w -= self._V[:k + 1].T @ (self._HV[:k + 1] @ w)
-        self.C[:, k] = first
+        for i, (r, Hr) in enumerate(zip(self.R, self.HR, strict=True)):
+            self.C[i, k] = along = float(Hr @ w)
+            w -= along * r
+        # Once more, against rounding: twice is enough.
+        w -= self._V[:k + 1].T @ (self._HV[:k + 1] @ w)
+        for r, Hr in zip(self.R, self.HR, strict=True):
+            w -= float(Hr @ w) * r
         square, Hw = self._square(w)
         length = sqrt(square)
         # Below rounding the space is invariant, and there is no direction left.
@@ -169,13 +167,26 @@ class Krylov:
         if difference > self.asymmetry * size:
             raise asymmetric("P", difference / size)
 
-    def restart(self, coordinates: np.ndarray, extra: np.ndarray | None = None) -> None:
-        """A new basis that starts with the given combinations of the old one, and a vector: a product for each."""
-        starts = [self.combine(column) for column in coordinates.T] + ([] if extra is None else [extra])
-        self._reset()
-        for v in starts:
-            if self.add(v):
-                # Pending remainders of earlier starts stay pending; this one is taken now.
-                direction = np.zeros(len(self.R))
-                direction[-1] = 1.0
-                self.expand(direction)
+    def restart(self, S: np.ndarray) -> None:
+        """Keep the vectors VS only, for S with orthonormal columns; costs no product.
+
+        H⁻¹P(VS) = (VS)(SᵀTS) + V(I - SSᵀ)TS + R(CS): what T leads out of the kept vectors becomes pending. That is
+        nothing for eigenvectors of T, so only a few directions leak where S holds mostly those.
+        """
+        TS = self.T @ S
+        kept = S.T @ TS
+        leaking = TS - S @ kept
+        U, sizes, _ = np.linalg.svd(leaking, full_matrices=False)
+        U = U[:, sizes > LEAK * np.finfo(self.dtype).eps * self.size]
+        U = np.linalg.qr(U - S @ (S.T @ U))[0]  # small ones are orthogonal to S to a few digits only
+        U = np.linalg.qr(U - S @ (S.T @ U))[0]
+        count = U.shape[1]
+        leaks = [self.combine(U[:, i]) for i in range(count)]
+        leaks_H = leaks if self.H is None else [self._HV[:self.k].T @ U[:, i].astype(self.dtype) for i in range(count)]
+        self.R, self.HR = leaks + self.R, list(leaks_H) + self.HR
+        self.C = np.vstack([U.T @ leaking, self.C @ S])
+        for basis in [self._V] if self._HV is self._V else [self._V, self._HV]:
+            for at in range(0, self.n, 4096):  # in strips, so that no second basis is needed
+                strip = basis[:self.k, at:at + 4096]
+                basis[:S.shape[1], at:at + 4096] = S.T.astype(self.dtype) @ strip
+        self.T, self.k = (kept + kept.T) / 2, S.shape[1]

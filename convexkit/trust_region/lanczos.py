@@ -84,12 +84,12 @@ class LanczosModel:
                     continue
                 direction, steps = np.eye(len(space.R))[-1], 1
             else:
-                direction, steps = self._towards_lowest(w, Q), max(1, self.probe_steps // 4)
+                direction, steps = self._towards_lowest(), max(1, self.probe_steps // 4)
             for i in range(min(steps, limit - spent)):
-                if space.k == space.capacity < self.g.size:
-                    spent += self._restart(y, w, Q)
+                if not space.R or space.k == self.g.size or (space.k == space.capacity and i > 0):
                     break
-                if not space.R or space.k == self.g.size:
+                if space.k == space.capacity:
+                    self._restart(y)
                     break
                 space.expand(direction if i == 0 else None)
                 spent += 1
@@ -137,7 +137,7 @@ class LanczosModel:
         enough = own >= min(8, n - self.probe_at)
         return enough and 0.5 * error * radius * radius <= tolerated
 
-    def _towards_lowest(self, w: np.ndarray, Q: np.ndarray) -> np.ndarray:
+    def _towards_lowest(self) -> np.ndarray:
         """The combination of the pending vectors that continues the probe's search for the least eigenvalue."""
         z = np.zeros(self.space.k)
         if self.space.k > self.probe_at:
@@ -147,24 +147,25 @@ class LanczosModel:
             direction = np.eye(len(self.space.R))[-1]
         return direction
 
-    def _restart(self, y: np.ndarray, w: np.ndarray, Q: np.ndarray) -> int:
-        """Keep the gradient, the step and the lowest Ritz vectors, and go on from there."""
-        space, before = self.space, self.space.products
-        kept = [space.inner(self.g) if self.solve_H is None else space.inner(self.g), y]
-        kept += [Q[:, i] for i in range(min(6, space.k))]
-        extra = None
-        if self.probe_at >= 0 and space.k > self.probe_at:
-            z = np.zeros(space.k)
-            z[self.probe_at:] = np.linalg.eigh(space.T[self.probe_at:, self.probe_at:])[1][:, 0]
-            extra = space.combine(z)
-        pending = space.C @ y
-        ahead = sum((float(a) * r for a, r in zip(pending, space.R, strict=True)), np.zeros_like(self.g))
-        space.restart(np.array(kept).T, ahead if ahead.any() else None)
-        if extra is not None:
-            self.probe_at = space.k
-            if space.add(extra):
-                space.expand(np.eye(len(space.R))[-1])
-        return space.products - before
+    def _restart(self, y: np.ndarray) -> None:
+        """Keep the gradient, the step, and the lowest Ritz vectors, of the gradient's and of the probe's space each."""
+        space = self.space
+        c = space.inner(self.g)
+        parts = [slice(0, space.k)] if self.probe_at < 0 else [slice(0, self.probe_at), slice(self.probe_at, space.k)]
+        blocks, counts = [], []
+        for part in parts:
+            Q = np.linalg.eigh(space.T[part, part])[1]
+            known = np.column_stack([c[part], y[part], Q[:, :max(space.capacity // (3 * len(parts)), 1)]])
+            known = known / np.maximum(np.linalg.norm(known, axis=0), np.finfo(np.float64).tiny)
+            U, sizes, _ = np.linalg.svd(known, full_matrices=False)
+            U = U[:, sizes > 1e-12]
+            block = np.zeros((space.k, U.shape[1]))
+            block[part] = U
+            blocks.append(block)
+            counts.append(U.shape[1])
+        space.restart(np.hstack(blocks))
+        if self.probe_at >= 0:
+            self.probe_at = counts[0]
 
 
 class Found:
