@@ -29,9 +29,8 @@ def formed_metric(metric: Any, n: int) -> np.ndarray | None:
     if metric is None:
         return None
     if isinstance(metric, LinearOperator) or (callable(metric) and not sp.issparse(metric)):
-        metric = formed_operator("metric", metric, n)
-    else:
-        metric = as_real_array("metric", metric.toarray() if hasattr(metric, "toarray") else metric)
+        return formed_operator("metric", metric, n)
+    metric = as_real_array("metric", metric.toarray() if hasattr(metric, "toarray") else metric)
     H: np.ndarray = as_symmetric("metric", metric)
     if H.shape[0] != n:
         raise ProblemError(f"metric has shape {H.shape}; expected ({n}, {n}).")

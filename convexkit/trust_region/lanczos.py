@@ -79,7 +79,7 @@ class LanczosModel:
             if not settled:
                 direction, steps = pending, max(1, space.k // 8)
             elif self.probe_at < 0 or not space.R:
-                if not self._add_probe():
+                if not self._add_probe() and not space.R:
                     self.seen_all = True
                     continue
                 direction, steps = np.eye(len(space.R))[-1], 1
@@ -105,19 +105,18 @@ class LanczosModel:
         return sigma
 
     def _add_probe(self) -> bool:
-        """Start from the probe, or, where its space is exhausted, from the next one."""
-        if self.probe_at < 0:
-            self.probe_at = self.space.k
-            return self.space.add(self.probe)
-        self.seen_all = True
-        return False
+        """Start from the probe, once; False if it adds no direction."""
+        if self.probe_at >= 0:
+            return False
+        self.probe_at = self.space.k
+        return self.space.add(self.probe)
 
     def _psd(self, w: np.ndarray, Q: np.ndarray, found: Secular, radius: float, tolerated: float) -> bool:
         """Whether the probe has shown, short of proof, that P + lam·H is positive semidefinite."""
         if self.seen_all:
             return True
         own = self.space.k - self.probe_at
-        if self.probe_at < 0 or own < min(2, self.g.size):
+        if self.probe_at < 0 or own < min(2, self.g.size - self.probe_at):
             return False
         block = self.space.T[self.probe_at:, self.probe_at:]
         theta, Z = np.linalg.eigh(block)
@@ -213,16 +212,16 @@ def lanczos_step(model: Quadratic, P: Product, radius: float, inner: float, rtol
     `learnt` continues from an earlier step of the same model with another radius; `check=False` is content with a
     point that no direction of the gradient's Krylov space improves.
     """
-    krylov = learnt
-    if krylov is None:
-        krylov = LanczosModel(P, model.q, H, solve_H)
-    before = krylov.space.products
+    krylov, before = learnt, 0
     try:
+        if krylov is None:
+            krylov = LanczosModel(P, model.q, H, solve_H)
+        before = krylov.space.products
         found = krylov.solve(radius, inner, rtol, limit, sigma, check)
         return _judged(model, krylov, found, P, radius, inner, rtol, sigma, H, solve_H, check, before)
     except ProductError as error:
-        return zero_step(model, TrustRegionStatus.NUMERICAL_ERROR, f"no step: {error}", krylov.space.k,
-                         products=krylov.space.products - before)
+        products = krylov.space.products - before if krylov is not None else 0
+        return zero_step(model, TrustRegionStatus.NUMERICAL_ERROR, f"no step: {error}", products, products=products)
 
 
 def _judged(model: Quadratic, krylov: LanczosModel, found: Found, P: Product, radius: float, inner: float,

@@ -72,14 +72,17 @@ def solve_secular(w: np.ndarray, c: np.ndarray, radius: float, inner: float = 0.
         if norm <= target * (1 + 1e-15):
             break
         # Newton for 1/‖y‖ = 1/target:  mu += (‖y‖/target - 1)·‖y‖² / Σ cᵢ²/(δᵢ + mu)³
-        step = (norm / target - 1.0) * norm**2 / float(np.sum(c**2 / shifted**3))
+        step = (norm / target - 1.0) * norm**2 / float(np.sum(y**2 / shifted))
         if step <= 1e-16 * mu:
             break
         mu += step
     lam = float(mu - w[0])
     if inner < radius:  # rounding must not turn the sign
         lam = max(lam, 0.0) if target == radius else min(lam, 0.0)
-    dual = -0.5 * float(np.sum(c**2 / shifted)) - 0.5 * lam * target * target
+    dual = 0.5 * float(c @ (-c / shifted)) - 0.5 * lam * target * target
     norm = float(np.linalg.norm(y))
+    if target == radius and norm < radius * (1 - 1e-9):
+        # Where the least mu that rounding can tell from zero is too large, so is lam: it is zero to rounding.
+        return Secular(y, 0.0, 0.5 * float(c @ y), nit, TrustRegionStatus.INTERIOR)
     return Secular(y * min(1.0, target / norm) if target == radius else y * (target / norm), lam, dual, nit,
                    TrustRegionStatus.BOUNDARY)

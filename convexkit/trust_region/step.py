@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from math import inf, sqrt
 from typing import Any
 
@@ -134,11 +135,11 @@ def trust_region_step(model: Quadratic, *, radius: float, metric: Any = None, ce
     slope = model.gradient(centre)
     value = 0.5 * float(centre @ (slope + model.q)) + model.r
     if not np.isfinite(slope).all() or not np.isfinite(value):
-        return zero_step(model, TrustRegionStatus.NUMERICAL_ERROR,
-                         "no step: the product of P and centre is not finite.", p=centre)
+        return replace(zero_step(model, TrustRegionStatus.NUMERICAL_ERROR,
+                                 "no step: the product of P and centre is not finite."), p=centre)
     moved = Quadratic._of(model.P, slope, value)
     step = _centred(moved, radius, inner, metric, method, rtol, maxiter, M, x0, min_eigenvalue)
-    return TrustRegionResult(**{**vars(step), "p": centre + step.p})
+    return replace(step, p=centre + step.p)
 
 
 def _centred(model: Quadratic, radius: float, inner: float, metric: Any, method: str, rtol: float, maxiter: int | None,
