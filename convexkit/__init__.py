@@ -37,7 +37,7 @@ from .errors import (
     ProblemError,
 )
 from .formats import example_problem, read_problem, write_problem
-from .line_search import LineSearchResult, LineSearchStatus, backtracking
+from .line_search import LineSearchResult, LineSearchStatus, backtracking, exact_step, strong_wolfe
 from .operators import as_operator, damped, symmetry_error
 from .problem import QCQP, SecondOrderCone, lp, qp, socp
 from .quadratic import Quadratic, weighted_sum
@@ -45,7 +45,7 @@ from .quadratic_program import solve_qp
 from .smooth import minimize
 from .solution import IterationRecord, Solution, Status
 from .solver import solve, solve_many
-from .taylor import error_slope, linear_model, quadratic_model
+from .taylor import error_slope, linear_model, quadratic_model, remainder_bound, segment_lipschitz
 from .trust_region import (
     DescentRecord,
     DescentResult,
@@ -92,6 +92,7 @@ __all__ = [
     "conjugate_gradient",
     "damped",
     "error_slope",
+    "exact_step",
     "example_problem",
     "gauss_newton_operator",
     "gradient",
@@ -105,12 +106,15 @@ __all__ = [
     "qp",
     "quadratic_model",
     "read_problem",
+    "remainder_bound",
     "report",
+    "segment_lipschitz",
     "sensitivity",
     "socp",
     "solve",
     "solve_many",
     "solve_qp",
+    "strong_wolfe",
     "symmetry_error",
     "trust_region_minimize",
     "trust_region_step",

@@ -182,7 +182,8 @@ class _Model:
                             check=check)
 
 
-def trust_region_minimize(f: Callable[[np.ndarray], Any], x0: Any, *, gradient: Callable[[np.ndarray], Any] | None = None,
+def trust_region_minimize(f: Callable[[np.ndarray], Any], x0: Any, *,
+                          gradient: Callable[[np.ndarray], Any] | None = None,
                           hessian: Callable[[np.ndarray], Any] | None = None, radius: float | None = None,
                           max_radius: float = inf, rtol: float = 1e-8, atol: float = 0.0, maxiter: int = 1000,
                           method: str = "auto", second_order: bool = True,

@@ -49,8 +49,8 @@ def trust_region_step(model: Quadratic, *, radius: float, metric: Any = None, ce
 
     whose dual value proves it. `method` says how it is found; "auto" goes by the structure:
 
-    - "exact", where P is an array, or sparse or factored with up to 1000 variables, or an operator of up to 64: Cholesky
-      factors (Moré & Sorensen), an eigendecomposition where that is cheaper or safer; hard case included;
+    - "exact", where P is an array, or sparse or factored with up to 1000 variables, or an operator of up to 64:
+      Cholesky factors (Moré & Sorensen), an eigendecomposition where that is cheaper or safer; hard case included;
     - "lanczos", where P is an operator, or large: the exact minimiser over a growing Krylov space, until its
       residual and what it seems to miss are below rtol. A second start then looks for directions of negative curvature
       that the gradient does not reach, the hard case among them;
@@ -150,8 +150,8 @@ def _centred(model: Quadratic, radius: float, inner: float, metric: Any, method:
         return _pushed_out(model, step, inner, metric) if inner > 0 else step
     operator = model.structure == "operator"
     if operator and M is not None and metric is None:
-        raise ProblemError("M cannot be combined with an operator P unless there is a metric: M stands for the metric's "
-                           "inverse. Preconditioning P itself changes the norm of the region; give that norm as metric.")
+        raise ProblemError("M cannot be combined with an operator P unless there is a metric: M stands for the "
+                           "metric's inverse. Preconditioning P changes the norm of the region: give that as metric.")
     if method == "auto":
         small = model.n <= OPERATOR_SIZE and (maxiter is None or maxiter >= model.n)
         formed = small if operator else model.structure == "dense" or model.n <= FORMED_SIZE
@@ -175,8 +175,8 @@ def _centred(model: Quadratic, radius: float, inner: float, metric: Any, method:
 
     if method == "truncated":
         if inner > 0:
-            raise ProblemError(f"inner_radius = {inner:g} cannot be combined with method = 'truncated', which starts at "
-                               "the centre; use 'exact' or 'lanczos'.")
+            raise ProblemError(f"inner_radius = {inner:g} cannot be combined with method = 'truncated', which starts "
+                               "at the centre; use 'exact' or 'lanczos'.")
         try:
             return _truncated(model, P_times, radius, rtol, maxiter, H, solve_H, min_eigenvalue)
         except ProductError as error:
