@@ -273,7 +273,7 @@ def _descend(function: _Function, x: np.ndarray, fx: float, g: np.ndarray, radiu
     eps = float(np.finfo(x.dtype).eps)
     g_norm = largest = float(np.linalg.norm(g))
     model: _Model | None = None
-    nit = 0
+    nit, probed = 0, False
 
     def end(status: DescentStatus, message: str) -> DescentResult:
         return DescentResult(x, fx, g, g_norm, status, status is DescentStatus.CONVERGED, message, nit, function.nfev,
@@ -291,6 +291,9 @@ def _descend(function: _Function, x: np.ndarray, fx: float, g: np.ndarray, radiu
             model = function.model(x, fx, g)
         if radius is None:
             radius = min(_cauchy_length(model, function, g, g_norm, x), max_radius)
+        if small and not probed:
+            # A small slope says nothing about a short radius: look as far as x is large.
+            radius, probed = min(max(radius, float(np.linalg.norm(x)), 1.0), max_radius), True
         accuracy = min(0.1, sqrt(g_norm / largest)) if largest > 0 else 0.1
         step = model.step(radius, accuracy, check=small)
         function.products += step.products
@@ -330,7 +333,7 @@ def _descend(function: _Function, x: np.ndarray, fx: float, g: np.ndarray, radiu
         radius = _next_radius(radius, length, ratio, fx, value, float(g @ p), max_radius)
         accepted = g_trial is not None
         if g_trial is not None:
-            x, fx, g, model = trial, value, g_trial, None
+            x, fx, g, model, probed = trial, value, g_trial, None, False
             g_norm = float(np.linalg.norm(g))
             largest = max(largest, g_norm)
         if callback is not None:
