@@ -85,7 +85,7 @@ def ours(method: str) -> Callable[[Counted, np.ndarray, float], tuple[np.ndarray
 def scipys(method: str) -> Callable[[Counted, np.ndarray, float], tuple[np.ndarray, int, str]]:
     """One of scipy's methods, with counted derivatives."""
     def run(f: Counted, x0: np.ndarray, gtol: float) -> tuple[np.ndarray, int, str]:
-        derivatives = {"hess": f.hessian} if method == "trust-exact" else {"hessp": f.product}
+        derivatives: dict[str, Any] = {"hess": f.hessian} if method == "trust-exact" else {"hessp": f.product}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             result = minimize(f.value, x0, jac=f.gradient, method=method, options={"gtol": gtol, "maxiter": LIMIT},
@@ -135,13 +135,13 @@ def table(rows: Sequence[Row]) -> str:
     for (function, n), found in cases.items():
         cells = []
         for name in names:
-            row = found.get(name)
-            if row is None:
+            cell: Row | None = found.get(name)
+            if cell is None:
                 cells.append("")
-            elif row["status"] != "converged":
+            elif cell["status"] != "converged":
                 cells.append("failed")
             else:
-                cells.append(f"{row['nfev']} / {row['products']}; {row['fun']:.4g}")
+                cells.append(f"{cell['nfev']} / {cell['products']}; {cell['fun']:.4g}")
         lines.append(f"| {function.replace('_', ' ')} | {n} | " + " | ".join(cells) + " |")
     lines.append("")
     for first, second in (("convexkit exact", "scipy trust-exact"), ("convexkit lanczos", "scipy trust-krylov")):

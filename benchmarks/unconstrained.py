@@ -91,7 +91,7 @@ def double_wells(x: Any) -> Any:
 
 
 def log_sum_exp(x: Any) -> Any:
-    """log Σ exp(aₖᵀx + bₖ) over 2n + 1 rows aₖ, the last the opposite of their sum; convex (Boyd & Vandenberghe, 9.3)."""
+    """log Σ exp(aₖᵀx + bₖ) over 2n + 1 rows aₖ, the last the opposite of their sum; convex (Boyd 9.3)."""
     rng = np.random.default_rng(93)
     n = x.size
     A = rng.standard_normal((2 * n, n)) / np.sqrt(n)

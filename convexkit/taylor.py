@@ -205,5 +205,5 @@ def segment_lipschitz(f: Callable[[np.ndarray], Any], x: Any, p: Any, *, order: 
         change = autodiff.gradient(f, y) if order == 1 else autodiff.hessian_operator(f, y) @ u
         along.append(float(change @ u))
         if not np.isfinite(along[-1]):
-            raise ProblemError(f"derivative {order} of f is not finite at x + t·p for t = {share:.3g}; try a shorter p.")
+            raise ProblemError(f"derivative {order} of f is not finite at x + t·p for t = {share:.3g}; shorten p.")
     return float(np.max(np.abs(np.diff(along)) / (np.diff(t) * length)))

@@ -1,6 +1,7 @@
 """trust_region_minimize: local minimisers of functions with known ones, saddles left, edges of domains survived."""
 
 from dataclasses import FrozenInstanceError
+from itertools import pairwise
 
 import autograd.numpy as anp
 import numpy as np
@@ -62,8 +63,9 @@ def test_given_derivatives_in_any_form_find_the_same_minimiser_as_autograds():
         H = ck.hessian_operator(f, x) @ np.eye(n)
         return (H + H.T) / 2
 
-    forms = {"array": dense, "sparse": lambda x: sp.csr_matrix(dense(x)), "operator": lambda x: ck.hessian_operator(f, x),
-             "callable": lambda x: ck.hessian_operator(f, x).matvec, "list": lambda x: dense(x).tolist()}
+    forms = {"array": dense, "sparse": lambda x: sp.csr_matrix(dense(x)),
+             "operator": lambda x: ck.hessian_operator(f, x), "callable": lambda x: ck.hessian_operator(f, x).matvec,
+             "list": lambda x: dense(x).tolist()}
     free = ck.trust_region_minimize(f, x0)
     for name, hessian in forms.items():
         result = ck.trust_region_minimize(lambda x: float(f(x)), x0, gradient=gradient, hessian=hessian)
@@ -123,12 +125,12 @@ def test_the_records_tell_the_story_and_every_number_fits():
     result = ck.trust_region_minimize(f, np.array([-1.2, 1.0]), callback=records.append)
     assert [record.nit for record in records] == list(range(1, result.nit + 1))
     values = [record.fun for record in records]
-    assert all(after <= before for before, after in zip(values, values[1:], strict=False))
+    assert all(after <= before for before, after in pairwise(values))
     assert values[-1] == result.fun
     assert records[-1].gradient_norm == result.gradient_norm
     assert result.nfev == result.nit + 1
     assert result.ngev == 1 + sum(record.accepted for record in records)
-    for record, after in zip(records, records[1:], strict=False):
+    for record, after in pairwise(records):
         assert not after.accepted or after.ratio > 1e-4
         assert record.radius > 0
     assert any(not record.accepted for record in records)
@@ -141,7 +143,7 @@ def test_a_rejected_trial_costs_no_product():
     f = unconstrained.chained_rosenbrock
     ck.trust_region_minimize(f, np.tile([-1.2, 1.0], 50), method="lanczos", radius=1e3, maxiter=30, rtol=1e-12,
                              callback=seen.append)
-    rejected = [(before, after) for before, after in zip(seen, seen[1:], strict=False) if not after.accepted
+    rejected = [(before, after) for before, after in pairwise(seen) if not after.accepted
                 and not before.accepted]
     assert rejected
     # With a smaller radius the old space may have to grow a little, never to start anew.
@@ -164,10 +166,12 @@ def test_the_end_is_reported_for_what_it_is():
     hidden = ck.trust_region_minimize(lambda x: anp.sum((anp.dot(A, anp.tanh(x)) - 1) ** 2), np.zeros(4), rtol=0.0)
     assert hidden.status == Status.PRECISION_LIMIT
     assert "within the rounding of f" in hidden.message
-    lying = ck.trust_region_minimize(lambda x: float(x[0]), [1.0], gradient=lambda x: -np.ones(1),
-                                     hessian=lambda x: np.zeros((1, 1)))
-    assert lying.status == Status.PRECISION_LIMIT
-    assert "Are the derivatives those of f?" in lying.message
+    for level, words in [(0.0, "within the rounding of f"), (-1.0, "no step longer than the rounding of x")]:
+        lying = ck.trust_region_minimize(lambda x, r=level: float(x[0] + r), [1.0], gradient=lambda x: -np.ones(1),
+                                         hessian=lambda x: np.zeros((1, 1)))
+        assert lying.status == Status.PRECISION_LIMIT
+        assert words in lying.message
+        assert "are the derivatives those of f?" in lying.message
 
 
 def test_the_accuracy_asked_for_is_reached_where_the_minimum_is_not_zero():
@@ -201,12 +205,14 @@ def test_inputs_are_not_modified_and_nothing_is_remembered():
     ({"x0": np.ones((2, 2))}, "x0 must be a vector"), ({"x0": []}, "at least one variable"),
     ({"x0": [np.nan, 1.0]}, "x0 has 1 entries that are not finite"), ({"f": 3}, "f must be callable"),
     ({"gradient": 3}, "gradient must be callable"), ({"hessian": np.eye(2)}, "hessian must be callable"),
-    ({"f": lambda x: x}, r"f must return a scalar; it returned shape \(2,\)"), ({"f": lambda x: np.nan}, "f is nan at x0"),
+    ({"f": lambda x: x}, r"f must return a scalar; it returned shape \(2,\)"),
+    ({"f": lambda x: np.nan}, "f is nan at x0"),
     ({"gradient": lambda x: np.ones(3)}, r"gradient\(x\) has shape \(3,\); expected \(2,\)"),
     ({"gradient": lambda x: x * np.nan}, "the gradient of f is not finite at x0"),
     ({"hessian": lambda x: np.eye(3)}, r"hessian\(x\) has shape \(3, 3\); expected \(2, 2\)"),
     ({"hessian": lambda x: np.array([[1.0, 1.0], [0.0, 1.0]])}, r"hessian\(x\) is not symmetric"),
-    ({"hessian": lambda x: lambda v: np.array([[1.0, 1.0], [0.0, 1.0]]) @ v, "method": "lanczos"}, "P is not symmetric"),
+    ({"hessian": lambda x: lambda v: np.array([[1.0, 1.0], [0.0, 1.0]]) @ v, "method": "lanczos"},
+     "P is not symmetric"),
 ])
 def test_arguments_that_do_not_fit_are_refused(options, words):
     arguments = {"f": unconstrained.rosenbrock, "x0": np.array([-1.2, 1.0]), **options}

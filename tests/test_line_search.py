@@ -286,7 +286,8 @@ def test_a_strong_wolfe_search_refuses_bad_starts_and_options():
     assert (up.status, up.ngev) == (Status.NOT_A_DESCENT_DIRECTION, 1)
     bad = ck.strong_wolfe(square, lambda x: 2 * x, [1.0], [nan], slope=-1.0)
     assert bad.status == Status.NUMERICAL_ERROR
-    for options, words in [({"alpha": 0.6}, "alpha"), ({"curvature": 1e-5}, "curvature"), ({"curvature": 1.0}, "curvature"),
+    for options, words in [({"alpha": 0.6}, "alpha"), ({"curvature": 1e-5}, "curvature"),
+                           ({"curvature": 1.0}, "curvature"),
                            ({"max_step": 0.0}, "max_step"), ({"step": 0.0}, "step"), ({"maxiter": 0}, "maxiter"),
                            ({"p": [1.0, 1.0]}, r"p has shape \(2,\)"),
                            ({"gradient": lambda x: np.ones(2)}, r"gradient has shape \(2,\); expected \(1,\)")]:

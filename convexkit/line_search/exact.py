@@ -84,7 +84,7 @@ def exact_step(f: Any, x: Any, p: Any, *, max_step: float = inf, constraints: Se
     for name, function in functions[1:]:
         c, s, k = along(function)
         if not c <= 1e-12 * (abs(function.r) + float(np.abs(function.q) @ np.abs(x))):
-            raise ProblemError(f"{name} = {c:.3g} at x: the start must satisfy it, or the step has no limit to keep to.")
+            raise ProblemError(f"{name} = {c:.3g} at x: the start must satisfy it, or no step keeps to its limit.")
         root = _first_root(min(c, 0.0), s, k)
         if root < limit:
             limit, which = root, name

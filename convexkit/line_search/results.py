@@ -14,8 +14,8 @@ from ..errors import ProblemError
 class LineSearchStatus(str, Enum):
     """Why a line search stopped.
 
-    `sufficient_decrease`: f fell by its share. `strong_wolfe`: and the slope has flattened. `exact`: the minimiser along
-    p. `boundary`: the last step inside the limits. The others accept no step.
+    `sufficient_decrease`: f fell by its share. `strong_wolfe`: and the slope has flattened. `exact`: the minimiser
+    along p. `boundary`: the last step inside the limits. The others accept no step.
 
     >>> import convexkit as ck
     >>> ck.LineSearchStatus.SUFFICIENT_DECREASE.value

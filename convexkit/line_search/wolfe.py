@@ -136,7 +136,7 @@ def strong_wolfe(f: Callable[[np.ndarray], Any], gradient: Callable[[np.ndarray]
 
 
 def _next_trial(low: tuple[float, float, float], high: tuple[float, float, float], max_step: float) -> float:
-    """The minimiser of the cubic (or parabola) through what is known, kept away from both ends; beyond, a longer step."""
+    """The minimiser of the cubic or parabola through what is known, off both ends; without an upper end, longer."""
     a, fa, da = low
     b, fb, db = high
     if b == inf:

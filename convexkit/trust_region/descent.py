@@ -273,7 +273,7 @@ def _descend(function: _Function, x: np.ndarray, fx: float, g: np.ndarray, radiu
     eps = float(np.finfo(x.dtype).eps)
     g_norm = largest = float(np.linalg.norm(g))
     model: _Model | None = None
-    nit, probed = 0, False
+    nit, probed, saddle = 0, False, False
 
     def end(status: DescentStatus, message: str) -> DescentResult:
         return DescentResult(x, fx, g, g_norm, status, status is DescentStatus.CONVERGED, message, nit, function.nfev,
@@ -300,7 +300,8 @@ def _descend(function: _Function, x: np.ndarray, fx: float, g: np.ndarray, radiu
         if step.status is TrustRegionStatus.NUMERICAL_ERROR:
             return end(DescentStatus.NUMERICAL_ERROR, f"{figures}; the model is not usable: {step.message}")
         # (H + lam·I)p = -g and H ⪰ 0 bound lam·‖p‖ by ‖g‖: a larger multiplier proves negative curvature.
-        if small and step.lam * radius <= max(tolerance, 10 * eps * largest):
+        saddle = saddle or (small and step.lam * radius > max(tolerance, 10 * eps * largest))
+        if small and not saddle:
             return end(DescentStatus.CONVERGED, f"converged: {figures}; no direction of negative curvature seen.")
         if nit >= maxiter:
             return end(DescentStatus.ITERATION_LIMIT, f"stopped at maxiter: {figures}, on a saddle.")
@@ -318,10 +319,12 @@ def _descend(function: _Function, x: np.ndarray, fx: float, g: np.ndarray, radiu
             # Rounding of f hides the fall; the gradient tells whether there was progress.
             g_trial = function.gradient(trial)
             better = float(np.linalg.norm(g_trial)) < g_norm if np.isfinite(g_trial).all() else False
+            if not better and small:
+                return end(DescentStatus.CONVERGED, f"converged: {figures}; negative curvature within rounding of f.")
             if not better:
                 return end(DescentStatus.PRECISION_LIMIT,
                            f"{figures}; asked for {tolerance:.1e}, but the model promises a fall of {predicted:.1e}, "
-                           f"within the rounding of f = {fx:.6g}.")
+                           f"within the rounding of f = {fx:.6g}. If that is early: are the derivatives those of f?")
             ratio = 1.0
         else:
             ratio = (fx - value) / predicted if np.isfinite(value) and predicted > 0 else float("nan")
@@ -334,13 +337,14 @@ def _descend(function: _Function, x: np.ndarray, fx: float, g: np.ndarray, radiu
         accepted = g_trial is not None
         if g_trial is not None:
             x, fx, g, model, probed = trial, value, g_trial, None, False
+            saddle = False
             g_norm = float(np.linalg.norm(g))
             largest = max(largest, g_norm)
         if callback is not None:
             callback(DescentRecord(nit, x, fx, g_norm, radius, ratio, accepted, function.products))
         if not accepted and radius <= eps * max(float(np.linalg.norm(x)), np.finfo(x.dtype).tiny / eps):
-            return end(DescentStatus.PRECISION_LIMIT, f"{figures}; no step longer than the rounding of x lowers f. "
-                                                      "Are the derivatives those of f?")
+            return end(DescentStatus.PRECISION_LIMIT, f"{figures}; no step longer than the rounding of x lowers f: "
+                                                      "are the derivatives those of f?")
 
 
 def _cauchy_length(model: _Model, function: _Function, g: np.ndarray, g_norm: float, x: np.ndarray) -> float:
