@@ -65,7 +65,7 @@ from .errors import (
     ProblemError,
 )
 from .formats import example_problem, read_problem, write_problem
-from .line_search import LineSearchResult, LineSearchStatus, backtracking
+from .line_search import LineSearchResult, LineSearchStatus, backtracking, exact_step, strong_wolfe
 from .nonconvex import (
     BinaryResult,
     GlobalMinimum,
@@ -98,8 +98,16 @@ from .quadratic_program import solve_qp
 from .smooth import minimize
 from .solution import IterationRecord, Solution, Status
 from .solver import solve, solve_many
-from .taylor import error_slope, linear_model, quadratic_model
-from .trust_region import TrustRegionResult, TrustRegionStatus, trust_region_step
+from .taylor import error_slope, linear_model, quadratic_model, remainder_bound, segment_lipschitz
+from .trust_region import (
+    DescentRecord,
+    DescentResult,
+    DescentStatus,
+    TrustRegionResult,
+    TrustRegionStatus,
+    trust_region_minimize,
+    trust_region_step,
+)
 
 __version__ = "0.1.0"
 
@@ -114,6 +122,9 @@ __all__ = [
     "ConjugateValue",
     "ConvexSet",
     "ConvexkitError",
+    "DescentRecord",
+    "DescentResult",
+    "DescentStatus",
     "DifferentiableSolution",
     "DualConeMembership",
     "DualPoint",
@@ -175,6 +186,7 @@ __all__ = [
     "dual_problem",
     "duality_report",
     "error_slope",
+    "exact_step",
     "example_problem",
     "explain",
     "farkas",
@@ -199,8 +211,10 @@ __all__ = [
     "qp",
     "quadratic_model",
     "read_problem",
+    "remainder_bound",
     "report",
     "s_lemma",
+    "segment_lipschitz",
     "sensitivity",
     "separating_hyperplane",
     "slater",
@@ -210,9 +224,11 @@ __all__ = [
     "solve_many",
     "solve_qp",
     "stationary_points",
+    "strong_wolfe",
     "support_function",
     "supporting_hyperplane",
     "symmetry_error",
+    "trust_region_minimize",
     "trust_region_step",
     "value_and_gradient",
     "weighted_sum",

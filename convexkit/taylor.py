@@ -1,4 +1,4 @@
-"""Taylor models of a smooth function, as quadratics in the step, and a test that they are right."""
+"""Taylor models of a smooth function, as quadratics in the step: whether they are right, and how far to trust them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from . import autodiff
 from .errors import ProblemError
 from .quadratic import Quadratic
-from .validation import as_real_array
+from .validation import as_count, as_real_array, in_range
 
 
 def linear_model(f: Callable[[np.ndarray], Any], x: Any) -> Quadratic:
@@ -111,3 +111,99 @@ def error_slope(f: Callable[[np.ndarray], Any], x: Any, model: Quadratic, p: Any
     if told.sum() < 2:
         return float("inf")
     return float(np.polyfit(np.log(t[told]), np.log(errors[told]), 1)[0])
+
+
+def remainder_bound(model: Quadratic, p: Any, lipschitz: float) -> float:
+    """How far f(x + p) is from model(p) at most, given a Lipschitz constant of the first derivative left out.
+
+        |f(x + p) - linear_model(p)|    ≤ ½L‖p‖²      with ‖∇f(y) - ∇f(z)‖ ≤ L‖y - z‖
+        |f(x + p) - quadratic_model(p)| ≤ L‖p‖³/6     with ‖∇²f(y) - ∇²f(z)‖ ≤ L‖y - z‖
+
+    Parameters
+    ----------
+    model : Quadratic in the step, the Taylor model of f: `linear_model` or `quadratic_model`
+    p : (n,) array, the step
+    lipschitz : float ≥ 0
+        L on the segment from x to x + p. `segment_lipschitz` estimates it.
+
+    Raises
+    ------
+    ProblemError
+        For a p of another length, or a negative L.
+
+    Notes
+    -----
+    Lagrange's form of the remainder. A Gauss-Newton model has another error: its Hessian is not that of f.
+
+    Examples
+    --------
+    >>> import autograd.numpy as anp, numpy as np, convexkit as ck
+    >>> f, x, p = lambda x: anp.sin(x[0]), np.zeros(1), np.array([0.1])
+    >>> error = abs(f(x + p) - ck.linear_model(f, x)(p))
+    >>> bool(error <= ck.remainder_bound(ck.quadratic_model(f, x), p, lipschitz=1.0)), round(error * 1e6)
+    (True, 167)
+    """
+    p = as_real_array("p", p)
+    if p.shape != (model.n,):
+        raise ProblemError(f"p has shape {p.shape}; expected ({model.n},).")
+    lipschitz = in_range("lipschitz", lipschitz, 0.0, float("inf"), low_open=False, high_open=False)
+    length = float(np.linalg.norm(p))
+    if length == 0.0:
+        return 0.0
+    return 0.5 * lipschitz * length**2 if model.is_affine else lipschitz * length**3 / 6
+
+
+def segment_lipschitz(f: Callable[[np.ndarray], Any], x: Any, p: Any, *, order: int = 2, points: int = 17) -> float:
+    """How fast the order-th derivative of f changes along the segment from x to x + p: an estimate from below.
+
+        order 1:  max |(∇f(yᵢ₊₁) - ∇f(yᵢ))ᵀp| / (‖yᵢ₊₁ - yᵢ‖‖p‖)
+        order 2:  max |pᵀ(∇²f(yᵢ₊₁) - ∇²f(yᵢ))p| / (‖yᵢ₊₁ - yᵢ‖‖p‖²),     yᵢ equally spaced on the segment
+
+    With `remainder_bound` it tells the error of a linear model (order 1) or a quadratic one (order 2) along p, short by
+    O(1/points) at most where the next derivative is smooth. It knows nothing of other directions.
+
+    Parameters
+    ----------
+    f : callable (n,) -> scalar, written with `autograd.numpy`
+    x, p : (n,) arrays; p ≠ 0
+    order : 1 or 2
+    points : int ≥ 2
+
+    Raises
+    ------
+    ProblemError
+        For shapes that do not fit, p = 0, or a derivative that is not finite on the segment.
+
+    Notes
+    -----
+    `points` gradients for order 1, and as many Hessian-vector products for order 2.
+
+    Examples
+    --------
+    >>> import autograd.numpy as anp, numpy as np, convexkit as ck
+    >>> f, x, p = lambda x: anp.exp(x).sum(), np.zeros(1), np.ones(1)
+    >>> L = ck.segment_lipschitz(f, x, p)                           # the third derivative is at most e
+    >>> 2.6 < L < np.e
+    True
+    >>> bool(abs(f(x + p) - ck.quadratic_model(f, x)(p)) <= ck.remainder_bound(ck.quadratic_model(f, x), p, L))
+    True
+    """
+    x, p = as_real_array("x", x), as_real_array("p", p)
+    if x.shape != p.shape:
+        raise ProblemError(f"x has shape {x.shape} but p has shape {p.shape}; they must be equal.")
+    if order not in (1, 2):
+        raise ProblemError(f"order must be 1 or 2; got {order!r}.")
+    points = as_count("points", points, minimum=2)
+    length = float(np.linalg.norm(p))
+    if length == 0.0:
+        raise ProblemError("p is zero: there is no segment.")
+    u = p / length
+    t = np.linspace(0.0, 1.0, points)
+    along = []
+    for share in t.tolist():
+        y = x + share * p
+        change = autodiff.gradient(f, y) if order == 1 else autodiff.hessian_operator(f, y) @ u
+        along.append(float(change @ u))
+        if not np.isfinite(along[-1]):
+            raise ProblemError(f"derivative {order} of f is not finite at x + t·p for t = {share:.3g}; shorten p.")
+    return float(np.max(np.abs(np.diff(along)) / (np.diff(t) * length)))

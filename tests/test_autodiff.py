@@ -121,3 +121,27 @@ def test_the_point_is_not_modified():
     ck.hessian_operator(softplus_sum, x) @ x
     ck.gradient(softplus_sum, x)
     assert x.tolist() == [1.0, 2.0]
+
+
+def test_operators_run_f_once_however_many_products_are_asked_for_and_keep_float32():
+    # Counted, and the type seen in every product, forward and backward: one linearisation of either kind.
+    W = np.random.default_rng(0).standard_normal((20, 10)).astype(np.float32)
+    calls, weighted = [], []
+
+    def outputs(y):
+        calls.append(1)
+        return anp.tanh(anp.dot(W, y))
+
+    def weight(u):
+        weighted.append(u.dtype)
+        return 2 * u
+
+    x = np.ones(10, np.float32)
+    G = ck.gauss_newton_operator(outputs, x, weight)
+    H = ck.hessian_operator(lambda y: anp.sum(outputs(y) * outputs(y)), x)
+    built = len(calls)
+    for _ in range(5):
+        assert (G @ x).dtype == np.float32
+        assert (H @ x).dtype == np.float32
+    assert len(calls) == built == 3, "once for G, and twice in one run for H"
+    assert set(weighted) == {np.dtype(np.float32)}

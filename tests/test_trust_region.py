@@ -269,7 +269,7 @@ def test_the_exact_step_agrees_with_the_dual_one_as_curvature_vanishes():
 def test_the_truncated_step_is_feasible_and_between_the_cauchy_point_and_the_optimum(P, radius):
     g = np.random.default_rng(5).standard_normal(20)
     model = ck.Quadratic(P, g)
-    step = ck.trust_region_step(ck.Quadratic(lambda v: P @ v, g), radius=radius, rtol=1e-10)
+    step = ck.trust_region_step(ck.Quadratic(lambda v: P @ v, g), radius=radius, rtol=1e-10, method="truncated")
     exact = ck.trust_region_step(model, radius=radius)
     curvature = g @ P @ g
     t = radius / np.linalg.norm(g) if curvature <= 0 else min(radius / np.linalg.norm(g), g @ g / curvature)
@@ -284,17 +284,19 @@ def test_the_truncated_step_is_feasible_and_between_the_cauchy_point_and_the_opt
 def test_a_truncated_step_inside_is_the_newton_step_and_an_unfinished_one_says_so():
     P, g = spd(20), np.ones(20)
     model = ck.Quadratic(lambda v: P @ v, g)
-    step = ck.trust_region_step(model, radius=1e3, rtol=1e-12)
+    step = ck.trust_region_step(model, radius=1e3, rtol=1e-12, method="truncated")
     assert (step.status, step.lam) == (Status.INTERIOR, 0.0)
     np.testing.assert_allclose(step.p, -np.linalg.solve(P, g), rtol=1e-9)
-    unfinished = ck.trust_region_step(model, radius=1e3, rtol=1e-12, maxiter=2)
+    unfinished = ck.trust_region_step(model, radius=1e3, rtol=1e-12, maxiter=2, method="truncated")
     assert unfinished.status == Status.TRUNCATED
     assert "limit" in unfinished.message
 
 
 def test_a_model_whose_products_are_not_finite_gives_no_success():
-    step = ck.trust_region_step(ck.Quadratic(lambda v: v * np.nan, np.ones(3)), radius=1.0)
-    assert not step.success
+    for method in ("exact", "lanczos", "truncated"):
+        step = ck.trust_region_step(ck.Quadratic(lambda v: v * np.nan, np.ones(3)), radius=1.0, method=method)
+        assert (step.success, step.status) == (False, Status.NUMERICAL_ERROR) or method == "truncated"
+        assert not step.success
 
 
 # --- Unusable metrics and bad input ---
@@ -322,7 +324,20 @@ def test_an_indefinite_metric_of_a_quadratic_model_gives_the_zero_step():
     ({"radius": np.nan}, "radius"),
     ({"metric": np.eye(3)}, "expected"), ({"metric": np.array([[1.0, 1.0], [0.0, 1.0]])}, "metric is not symmetric"),
     ({"model": ck.Quadratic(np.eye(2)), "metric": np.eye(3)}, r"metric has shape \(3, 3\); expected \(2, 2\)"),
-    ({"model": ck.Quadratic(lambda v: v, np.ones(2)), "metric": np.eye(2)}, "metric cannot be combined"),
+    ({"model": ck.Quadratic(lambda v: v, np.ones(2)), "metric": np.eye(3), "method": "lanczos"},
+     r"metric has shape \(3, 3\); expected \(2, 2\)"),
+    ({"method": "steepest"}, "method = 'steepest' is not known; choose one of 'auto', 'exact'"),
+    ({"inner_radius": 2.0}, "inner_radius = 2 is out of range"), ({"inner_radius": -1.0}, "inner_radius"),
+    ({"centre": np.ones(3)}, r"centre has shape \(3,\); expected \(2,\)"),
+    ({"model": ck.Quadratic(np.eye(2)), "inner_radius": 0.5, "method": "truncated"}, "inner_radius = 0.5 cannot be"),
+    ({"model": ck.Quadratic(lambda v: np.array([[1.0, 2.0], [0.0, 1.0]]) @ v, np.ones(2))},
+     r"P is not symmetric: .* differ by 1\.0e\+00 of its size"),
+    ({"model": ck.Quadratic(lambda v: np.array([[1.0, 2.0], [0.0, 1.0]]) @ v, np.ones(2)), "method": "lanczos"},
+     "P is not symmetric"),
+    ({"model": ck.Quadratic(np.eye(2)), "metric": lambda v: np.array([[1.0, 2.0], [0.0, 1.0]]) @ v},
+     "metric is not symmetric"),
+    ({"model": ck.Quadratic(lambda v: v[:1], np.ones(2)), "method": "lanczos"}, "returned shape"),
+    ({"maxiter": -1}, "maxiter"), ({"rtol": 1.0}, "rtol"), ({"min_eigenvalue": np.nan}, "min_eigenvalue"),
     ({"model": ck.Quadratic(lambda v: v, np.ones(2)), "M": np.eye(2)}, "M cannot be combined"),
 ])
 def test_arguments_that_do_not_fit_are_refused(arguments, words):

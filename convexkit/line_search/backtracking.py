@@ -1,70 +1,15 @@
-"""Backtracking line search with a domain."""
+"""Backtracking with a domain."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import Enum
 from typing import Any
 
 import numpy as np
 
-from .errors import ProblemError
-from .validation import as_count, as_real_array, in_range
-
-
-class LineSearchStatus(str, Enum):
-    """Why a line search stopped.
-
-    >>> import convexkit as ck
-    >>> ck.LineSearchStatus.SUFFICIENT_DECREASE.value
-    'sufficient_decrease'
-    """
-
-    SUFFICIENT_DECREASE = "sufficient_decrease"
-    NOT_A_DESCENT_DIRECTION = "not_a_descent_direction"
-    ITERATION_LIMIT = "iteration_limit"
-    NUMERICAL_ERROR = "numerical_error"
-
-    def __str__(self) -> str:
-        return self.value
-
-
-@dataclass(frozen=True)
-class LineSearchResult:
-    """The point that a line search accepted, or the start if it accepted none.
-
-    Attributes
-    ----------
-    x : (n,) array
-    fun : float, f(x)
-    step : float, x = start + step·p; 0 if no point was accepted
-    status, success, message : why it stopped
-    nit : int, trial points tried
-    nfev : int, evaluations of f (trials outside the domain cost none)
-
-    Examples
-    --------
-    >>> import numpy as np, convexkit as ck
-    >>> result = ck.backtracking(lambda x: x @ x, np.array([1.0]), np.array([-4.0]), slope=-8.0)
-    >>> result.success, result.step, result.nit
-    (True, 0.25, 3)
-    """
-
-    x: np.ndarray
-    fun: float
-    step: float
-    status: LineSearchStatus
-    success: bool
-    message: str
-    nit: int
-    nfev: int
-
-
-def _scalar(value: Any) -> float:
-    if np.size(value) != 1:
-        raise ProblemError(f"f must return a scalar; it returned shape {np.shape(value)}.")
-    return float(np.reshape(value, ()))
+from ..errors import ProblemError
+from ..validation import as_count, as_real_array, in_range
+from .results import LineSearchResult, LineSearchStatus, as_scalar
 
 
 def backtracking(f: Callable[[np.ndarray], Any], x: Any, p: Any, slope: float, *, fx: float | None = None,
@@ -121,7 +66,7 @@ def backtracking(f: Callable[[np.ndarray], Any], x: Any, p: Any, slope: float, *
     nfev = 0
     if fx is None:
         fx, nfev = f(x), 1
-    start = _scalar(fx)
+    start = as_scalar(fx)
 
     def stay(status: LineSearchStatus, message: str, nit: int) -> LineSearchResult:
         return LineSearchResult(x, start, 0.0, status, False, message, nit, nfev)
@@ -142,7 +87,7 @@ def backtracking(f: Callable[[np.ndarray], Any], x: Any, p: Any, slope: float, *
         elif in_domain is not None and not in_domain(candidate):
             why = "outside the domain"
         else:
-            value = _scalar(f(candidate))
+            value = as_scalar(f(candidate))
             nfev += 1
             if value <= start + alpha * step * slope:
                 return LineSearchResult(candidate, value, step, LineSearchStatus.SUFFICIENT_DECREASE, True,
