@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, as_completed
 from dataclasses import replace
 from typing import Any
 
@@ -160,7 +160,7 @@ def _solved(problem: QCQP, settings: Settings, callback: Callable[[IterationReco
 
 
 def solve_many(problems: Sequence[QCQP], *, tol: float = 1e-8, maxiter: int = 100, time_limit: float | None = None,
-               executor: Executor | None = None) -> list[Solution]:
+               executor: Executor | None = None, callback: Callable[[int, int], Any] | None = None) -> list[Solution]:
     """Solve many problems; small dense ones of one shape are iterated side by side.
 
     Parameters
@@ -169,6 +169,8 @@ def solve_many(problems: Sequence[QCQP], *, tol: float = 1e-8, maxiter: int = 10
     tol, maxiter, time_limit : as for `solve`; the time limit holds for each batch, and for each problem alone
     executor : concurrent.futures.Executor, optional
         Spreads batches and single problems over its workers: a process pool, or the executor of dask, ray or mpi4py.
+    callback : callable(int, int), optional
+        For a progress bar: called with the number of problems done, and of all, after each batch or single problem.
 
     Returns
     -------
@@ -200,6 +202,8 @@ def solve_many(problems: Sequence[QCQP], *, tol: float = 1e-8, maxiter: int = 10
     if executor is not None and not hasattr(executor, "submit"):
         raise ProblemError(f"executor must have a submit method, as concurrent.futures.Executor; got "
                            f"{type(executor).__name__}.")
+    if callback is not None and not callable(callback):
+        raise ProblemError(f"callback must be callable; got {type(callback).__name__}.")
     problems = list(problems)
     for i, problem in enumerate(problems):
         if not isinstance(problem, QCQP):
@@ -211,13 +215,31 @@ def solve_many(problems: Sequence[QCQP], *, tol: float = 1e-8, maxiter: int = 10
     pieces: list[tuple[bool, list[int]]] = []
     for key, members in groups.items():
         together = key is not None and len(members) >= SMALLEST_BATCH
-        size = BATCH if executor is None else max(SMALLEST_BATCH, -(-len(members) // PIECES))
+        if executor is None:
+            size = BATCH if together else 1
+        else:
+            size = max(SMALLEST_BATCH, -(-len(members) // PIECES))
         pieces += [(together, members[k:k + size]) for k in range(0, len(members), size)]
     work = [(together, [problems[i] for i in members], settings) for together, members in pieces]
+    done = 0
+
+    def tell(piece: int) -> None:
+        nonlocal done
+        done += len(pieces[piece][1])
+        if callback is not None:
+            callback(done, len(problems))
+
+    answers: list[list[Solution | ProblemError]] = []
     if executor is None:
-        answers = [_piece(*arguments) for arguments in work]
+        for k, arguments in enumerate(work):
+            answers.append(_piece(*arguments))
+            tell(k)
     else:
         futures = [executor.submit(_piece, *arguments) for arguments in work]
+        if callback is not None:
+            places = {future: k for k, future in enumerate(futures)}
+            for future in as_completed(futures):
+                tell(places[future])
         answers = [future.result() for future in futures]
     solutions: dict[int, Solution] = {}
     for (_, members), answer in zip(pieces, answers, strict=True):

@@ -412,6 +412,21 @@ def test_solve_many_of_nothing_is_nothing():
     assert ck.solve_many([]) == []
 
 
+def test_solve_many_tells_how_far_it_is():
+    from concurrent.futures import ThreadPoolExecutor
+
+    problems, told = mixture(), []
+    ck.solve_many(problems, callback=lambda *counts: told.append(counts))
+    assert told[-1] == (len(problems), len(problems))
+    assert [done for done, _ in told] == sorted({done for done, _ in told})
+    told.clear()
+    with ThreadPoolExecutor(2) as pool:
+        ck.solve_many(problems, executor=pool, callback=lambda *counts: told.append(counts))
+    assert told[-1] == (len(problems), len(problems))
+    with pytest.raises(ck.ProblemError, match="callback must be callable; got int"):
+        ck.solve_many(problems, callback=3)
+
+
 def test_solve_many_spreads_over_a_process_pool():
     from concurrent.futures import ProcessPoolExecutor
     from multiprocessing import get_context
