@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from .dual_method import solve_by_products
 from .duality import (
     InfeasibilityCertificate,
     KKTResiduals,
@@ -34,7 +35,9 @@ from .problem import QCQP
 from .solution import IterationRecord, Solution, Status
 from .validation import as_count, in_range
 
-METHODS = ("auto", "interior-point")
+METHODS = ("auto", "interior-point", "dual")
+# Up to so many variables `auto` forms the P's of a problem that the dual method leaves open.
+FORMED = 1000
 # A batch of fewer problems gains nothing; a larger one than BATCH no longer does, and takes memory.
 SMALLEST_BATCH, BATCH = 3, 1000
 # Pieces into which an executor's work on problems of one shape is cut: enough to keep a machine's cores evenly busy.
@@ -96,7 +99,17 @@ def solve(problem: QCQP, *, tol: float = 1e-8, method: str = "auto", maxiter: in
                            "convexkit.cvxpy_bridge.from_cvxpy.")
     if method not in METHODS:
         raise ProblemError(f"method = {method!r} is not known; choose one of {', '.join(map(repr, METHODS))}.")
-    return _alone(problem, _settings(tol, maxiter, time_limit), callback, start, _warm(problem, warm_start))
+    settings, warm = _settings(tol, maxiter, time_limit), _warm(problem, warm_start)
+    if method == "dual" or (method == "auto" and _by_products(problem)):
+        solution = solve_by_products(problem, settings, callback, start, None if warm is None else warm.x)
+        if method == "dual" or problem.n > FORMED or solution.status is not Status.NUMERICAL_ERROR:
+            return solution
+    return _alone(problem, settings, callback, start, warm)
+
+
+def _by_products(problem: QCQP) -> bool:
+    """Whether a P is an operator and nothing stands in the way of the dual method."""
+    return not problem.cones and any(f.structure == "operator" for f in (problem.objective, *problem.inequalities))
 
 
 def _warm(problem: QCQP, solution: Solution | None) -> Multipliers | None:
