@@ -20,7 +20,7 @@ from .terms import Terms
 
 # The first directions need not be exact: they span a space, and are corrected in it. A correction is not worth more
 # digits than the multipliers have.
-FIRST_RTOL, ROUGHEST = 1e-3, 1e-2
+FIRST_RTOL, ROUGHEST = 0.1, 0.2
 # Entries that the subspace may take, and how many columns it has at least and at most.
 SPACE_ENTRIES, FEWEST, MOST = 32_000_000, 24, 300
 # Rows for which directions are computed together.
@@ -100,7 +100,7 @@ class Iteration:
         self.estimated = True
         return self.judge.state(state.x, state.weights, state.on_rows, state.slopes, self.inner.ritz)
 
-    def run(self, warm: State | None = None) -> Found:
+    def run(self, warm: np.ndarray | None = None) -> Found:
         """Iterate to a solution, a certificate, or a limit."""
         try:
             found = self._run(warm)
@@ -114,7 +114,27 @@ class Iteration:
         """The best point, with the reason for stopping."""
         return Found(kind, self.best, None, self.nit, self.estimated, None, words)
 
-    def _run(self, warm: State | None) -> Found:
+    def _check_time(self) -> None:
+        if time.perf_counter() > self.inner.deadline:
+            raise OutOfTime
+
+    def _directions(self, weights: np.ndarray, B: np.ndarray, rtol: float,
+                    free: np.ndarray | None = None) -> np.ndarray:
+        """Columns of P(λ)⁻¹B, and what is left of those that have none."""
+        if B.shape[1] == 1:
+            result = self.inner.solve(weights, B[:, 0], rtol, free)
+            parts = [result]
+        else:
+            parts = list(self.inner.solve(weights, B, rtol, free).columns)
+        return np.stack([v for part in parts for v in self._vectors(part)], axis=1)
+
+    @staticmethod
+    def _vectors(result: CGResult) -> list[np.ndarray]:
+        if result.success:
+            return [result.x]
+        return [v for v in (result.x, result.residual_vector, result.direction) if v is not None]
+
+    def _run(self, warm: np.ndarray | None) -> Found:
         raise NotImplementedError
 
 
@@ -126,7 +146,7 @@ class Unbounded(Iteration):
     λ, and a start for x(λ) whose residual is already of second order.
     """
 
-    def _run(self, warm: State | None) -> Found:
+    def _run(self, warm: np.ndarray | None) -> Found:
         terms, settings, problem = self.terms, self.settings, self.problem
         columns = int(np.clip(SPACE_ENTRIES // terms.n, FEWEST, MOST))
         model = Model(terms)
@@ -136,6 +156,8 @@ class Unbounded(Iteration):
         model.add(self._first(base, settings.tol * 1e-2 if fixed else FIRST_RTOL, columns))
         if not model.V.shape[1]:
             model.add(np.ones((terms.n, 1)))
+        if warm is not None:
+            model.add(warm[:, None])
         before: np.ndarray | None = None
         smallest, idle = np.inf, 0
         for self.nit in range(1, settings.maxiter + 1):
@@ -180,10 +202,6 @@ class Unbounded(Iteration):
                 return self.ended("stalled")
         return self.ended("iteration_limit")
 
-    def _check_time(self) -> None:
-        if time.perf_counter() > self.inner.deadline:
-            raise OutOfTime
-
     def _first(self, weights: np.ndarray, rtol: float, columns: int) -> np.ndarray:
         """P(λ)⁻¹ of the slopes of all functions and rows: what x(λ) and its derivative at the first λ are made of."""
         terms = self.terms
@@ -196,21 +214,6 @@ class Unbounded(Iteration):
         if not sides:
             return np.zeros((terms.n, 0))
         return self._directions(weights, np.stack(sides, axis=1), rtol)
-
-    def _directions(self, weights: np.ndarray, B: np.ndarray, rtol: float) -> np.ndarray:
-        """Columns of P(λ)⁻¹B, and what is left of those that have none."""
-        if B.shape[1] == 1:
-            result = self.inner.solve(weights, B[:, 0], rtol)
-            parts = [result]
-        else:
-            parts = list(self.inner.solve(weights, B, rtol).columns)
-        return np.stack([v for part in parts for v in self._vectors(part)], axis=1)
-
-    @staticmethod
-    def _vectors(result: CGResult) -> list[np.ndarray]:
-        if result.success:
-            return [result.x]
-        return [v for v in (result.x, result.residual_vector, result.direction) if v is not None]
 
     def _rtol(self, state: State, fixed: bool, change: float) -> float:
         """How far the residual should fall: no further than tol needs, nor than λ is known."""

@@ -13,6 +13,7 @@ from ..errors import NotConvexError, ProblemError
 from ..interior_point import Settings
 from ..problem import QCQP
 from ..solution import IterationRecord, Solution, Status
+from .boxed import Boxed
 from .iteration import Found, Iteration, Unbounded
 from .terms import Terms
 
@@ -41,7 +42,8 @@ def solve_by_products(problem: QCQP, settings: Settings, callback: Callable[[Ite
                 f"{name} is not positive semidefinite: smallest eigenvalue {f.smallest_eigenvalue():.1e}. "
                 "A convex solver needs P ⪰ 0; for one quadratic constraint see trust_region_step.")
     terms = Terms(problem)
-    iteration: Iteration = Unbounded(terms, settings, callback, start)
+    kind = Boxed if np.isfinite(problem.lb).any() or np.isfinite(problem.ub).any() else Unbounded
+    iteration = kind(terms, settings, callback, start)
     found = iteration.run(warm)
     return _solution(problem, terms, settings, iteration, found, start)
 

@@ -25,7 +25,7 @@ class State:
     lam_lb, lam_ub : (n,) arrays
     violations : array, fᵢ(x) of the inequalities, Gx - h, Ax - b
     stationarity, primal, complementarity : float
-    value : float, f₀(x)
+    value, lagrangian : float, f₀(x), L(x)
     bound : float, a lower bound on the optimal value; -inf where none is known
     scale, slope_scale : float, what values and slopes are relative to
     """
@@ -42,6 +42,7 @@ class State:
     primal: float
     complementarity: float
     value: float
+    lagrangian: float
     bound: float
     scale: float
     slope_scale: float
@@ -135,4 +136,4 @@ class Judge:
                               problem.ub)
         return State(x, weights, on_rows, slopes, residual, lam_lb, lam_ub, violations,
                      float(np.abs(residual).max()) / slope_scale if residual.any() else 0.0, primal,
-                     float(np.abs(products).max(initial=0.0)) / scale, value, bound, scale, slope_scale)
+                     float(np.abs(products).max(initial=0.0)) / scale, value, lagrangian, bound, scale, slope_scale)
