@@ -16,8 +16,8 @@ def binding(x: np.ndarray, slope: np.ndarray, lb: np.ndarray, ub: np.ndarray) ->
     return ((x <= lb) & (slope >= 0)) | ((x >= ub) & (slope <= 0))
 
 
-def minimise_over_box(inner: Inner, weights: np.ndarray, x: np.ndarray, slopes: np.ndarray, on_rows: np.ndarray,
-                      tolerance: float) -> tuple[np.ndarray, np.ndarray, bool]:
+def minimise_over_box(inner: Inner, weights: np.ndarray, on_rows: np.ndarray, lb: np.ndarray, ub: np.ndarray,
+                      x: np.ndarray, slopes: np.ndarray, tolerance: float) -> tuple[np.ndarray, np.ndarray, bool]:
     """Lower Σ weightsᵢfᵢ + on_rowsᵀ(rows·x) over the box until ‖slope of the free variables‖∞ ≤ tolerance.
 
     Rounds of two steps (Moré & Toraldo 1991): conjugate gradient on the variables that no bound holds, then as far
@@ -34,7 +34,8 @@ def minimise_over_box(inner: Inner, weights: np.ndarray, x: np.ndarray, slopes: 
     success : bool, False where the function falls out of the box's open end, or rounds were not enough
     """
     terms = inner.terms
-    lb, ub = terms.problem.lb, terms.problem.ub
+    size = float(np.linalg.norm(np.minimum(ub - x, 1e150) + np.minimum(x - lb, 1e150)))
+    radius = size if 0 < size < 1e149 else None
     for _ in range(ROUNDS):
         slope = terms.slope(slopes, weights, on_rows)
         free = ~binding(x, slope, lb, ub)
@@ -42,16 +43,10 @@ def minimise_over_box(inner: Inner, weights: np.ndarray, x: np.ndarray, slopes: 
         size = float(np.abs(g).max(initial=0.0))
         if size <= tolerance:
             return x, slopes, True
-        result = inner.solve(weights, -g, max(min(PER_FACE, 0.3 * tolerance / size), 1e-14), free)
+        result = inner.solve(weights, -g, max(min(PER_FACE, 0.3 * tolerance / size), 1e-14), free, radius)
         d = result.x
-        if result.status is CGStatus.NONPOSITIVE_CURVATURE and result.direction is not None:
-            # Flat, and downhill: as far as the bounds let it.
-            flat = np.where(free, result.direction, 0.0)
-            flat = -flat if float(flat @ g) > 0 else flat
-            room = np.where(flat > 0, ub - x, np.where(flat < 0, lb - x, np.inf)) / np.where(flat != 0, flat, 1.0)
-            if not np.isfinite(room[flat != 0]).any():
-                return x, slopes, False
-            d = d + flat * float(np.max(room[(flat != 0) & np.isfinite(room)]))
+        if result.status is CGStatus.NONPOSITIVE_CURVATURE and radius is None:
+            return x, slopes, False  # flat, and downhill without end
         moved = False
         for direction in (d, None):
             if direction is None:

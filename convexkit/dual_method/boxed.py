@@ -12,6 +12,8 @@ from .state import State
 
 # Share of the rise that the slope of the dual function promises, for a step to be taken; halvings before giving up.
 RISE, HALVINGS = 1e-4, 30
+# Where L may fall without end, the box is closed this many times further out than its finite bounds.
+FAR = 1e3
 
 
 class Boxed(Iteration):
@@ -25,7 +27,13 @@ class Boxed(Iteration):
         terms, settings, problem = self.terms, self.settings, self.problem
         weights, on_rows = self.first_weights(), np.zeros(terms.limits.size)
         x = np.clip(np.zeros(terms.n) if warm is None else warm, problem.lb, problem.ub)
-        state = self._at(weights, on_rows, x, terms.gradients(x), 1e-2)
+        slopes = terms.gradients(x)
+        self.lb, self.ub = problem.lb, problem.ub
+        if terms.floor(weights) == 0:
+            # The Lagrangian may fall out of the box's open end where rows keep x from going there.
+            reach = FAR * (1.0 + max(float(np.abs(v[np.isfinite(v)]).max(initial=0.0)) for v in (self.lb, self.ub, x)))
+            self.lb, self.ub = np.maximum(problem.lb, -reach), np.minimum(problem.ub, reach)
+        state = self._at(weights, on_rows, x, slopes, 1e-2)
         if state is None:
             return self.ended("stalled", "the Lagrangian has no minimum at the first multipliers")
         step, smallest, idle, tried = 1.0, np.inf, 0, 1.0
@@ -54,6 +62,8 @@ class Boxed(Iteration):
                 elif outcome.kind != "unbounded":
                     direction = np.concatenate([outcome.point.lam, outcome.point.nu]) - lam
                     moved = model.V @ outcome.point.x
+            if direction is None and state.primal > settings.tol:
+                direction = self._steepest(state, lam)
             if direction is None or not direction.any():
                 # Nothing to gain from the multipliers: x(λ) itself has to be more exact.
                 finer = self._at(state.weights, state.on_rows, state.x, state.slopes, 0.1 * settings.tol)
@@ -83,7 +93,8 @@ class Boxed(Iteration):
         terms = self.terms
         size = max(float(np.abs(terms.q[0]).max()), float((weights[1:] * np.abs(slopes[1:]).max(axis=1)).max(initial=0.0)),
                    float(np.abs(slopes[0]).max()), float(np.abs(terms.rows.T @ on_rows).max()))
-        x, slopes, success = minimise_over_box(self.inner, weights, x, slopes, on_rows, accuracy * size)
+        x, slopes, success = minimise_over_box(self.inner, weights, on_rows, self.lb, self.ub, x, slopes,
+                                               accuracy * size)
         return self.judge.state(x, weights, on_rows, slopes) if success else None
 
     def _model(self, state: State, earlier: list[np.ndarray]) -> Model | None:
@@ -93,7 +104,7 @@ class Boxed(Iteration):
         if not lam.size:
             return None
         slope = terms.slope(state.slopes, state.weights, state.on_rows)
-        free = ~binding(state.x, slope, problem.lb, problem.ub)
+        free = ~binding(state.x, slope, self.lb, self.ub)
         reach = np.where(np.isfinite(state.violations), state.violations, -np.inf)
         reach[problem.m:] = np.abs(reach[problem.m:])
         order = np.argsort(-np.where(lam != 0, np.inf, reach), kind="stable")[:TOGETHER]
@@ -110,6 +121,17 @@ class Boxed(Iteration):
             model.add(np.stack([np.where(free, v, 0.0) for v in earlier[::-1]], axis=1))
         return model if model.V.shape[1] else None
 
+    def _steepest(self, state: State, lam: np.ndarray) -> np.ndarray:
+        """Up the slope of the dual function, scaled as if P(λ) were a multiple of I: where no variable is free."""
+        terms, problem = self.terms, self.problem
+        rise = np.where(np.isfinite(state.violations), state.violations, 0.0)
+        rise[:problem.m] = np.maximum(rise[:problem.m], -lam[:problem.m])
+        rows = terms.rows
+        squares = np.concatenate([np.einsum("ij,ij->i", state.slopes[1:], state.slopes[1:]), np.asarray(
+            rows.multiply(rows).sum(axis=1) if hasattr(rows, "multiply") else np.einsum("ij,ij->i", rows, rows)
+        ).reshape(-1)])
+        return rise * float(state.weights @ terms.size) / np.where(squares > 0, squares, 1.0)
+
     def _search(self, state: State, lam: np.ndarray, direction: np.ndarray, moved: np.ndarray,
                 error: float) -> tuple[State, float] | None:
         """Backtracking on the dual function: the first λ + t·direction at which it has risen by its share."""
@@ -124,7 +146,7 @@ class Boxed(Iteration):
             trial = lam + step * direction
             trial[:problem.m] = np.maximum(trial[:problem.m], 0.0)
             weights, on_rows = np.concatenate([[1.0], trial[:mq]]), trial[mq:]
-            x = np.clip(state.x + step * moved, problem.lb, problem.ub)
+            x = np.clip(state.x + step * moved, self.lb, self.ub)
             slopes = terms.gradients(x) if (x != state.x).any() else state.slopes
             found = self._at(weights, on_rows, x, slopes, accuracy)
             # g(λ) lies between bound and L(x): what x(λ) lacks of its minimum is no reason to step back.
@@ -145,7 +167,7 @@ class Boxed(Iteration):
         x, slopes = state.x, state.slopes
         slope = terms.slope(slopes, weights, on_rows)
         if (weights[terms.curved] > 0).any():
-            x, slopes, _ = minimise_over_box(self.inner, weights, x, slopes, on_rows,
+            x, slopes, _ = minimise_over_box(self.inner, weights, on_rows, problem.lb, problem.ub, x, slopes,
                                              1e-10 * float(np.abs(slope).max(initial=0.0)))
             slope = terms.slope(slopes, weights, on_rows)
         lower, upper = split_by_sign(slope, problem.lb, problem.ub)

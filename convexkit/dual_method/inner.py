@@ -30,12 +30,12 @@ class Inner:
             raise OutOfTime
 
     def solve(self, weights: np.ndarray, b: np.ndarray, rtol: float, free: np.ndarray | None = None,
-              maxiter: int = LONGEST) -> CGResult:
-        """P(weights)x = b for one right-hand side or for columns."""
+              radius: float | None = None) -> CGResult:
+        """P(weights)x = b for one right-hand side or for columns; cut at ‖x‖ = radius if that is given."""
         A = self.terms.curvature(weights, free)
         M: Any = self.terms.preconditioner(weights) if free is None else None
-        result = conjugate_gradient(A, b, rtol=max(rtol, 1e-15), maxiter=min(maxiter, 10 * len(b)), M=M,
-                                    callback=self._watch)
+        result = conjugate_gradient(A, b, rtol=max(rtol, 1e-15), maxiter=min(LONGEST, 10 * len(b)), M=M,
+                                    radius=radius, callback=self._watch)
         if result.status is CGStatus.NONPOSITIVE_CURVATURE and result.direction is not None:
             for i in self.terms.curved:
                 if weights[i] > 0:

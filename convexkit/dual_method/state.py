@@ -130,6 +130,7 @@ class Judge:
             products = np.where(lam == 0, 0.0, lam * violations)
         weighted = float(np.where(lam == 0, 0.0, np.abs(lam) * sizes).max(initial=0.0))
         scale = max(halves[0] + linear[0], self.unit, ATTAINABLE * weighted)
+        scale = scale if scale > 0 else 1.0  # without an objective value and gap are zero
         value = float(values[0])
         lagrangian = value + float(products.sum())
         bound = tangent_bound(x, lagrangian, slope, terms.floor(weights) if least is None else least, problem.lb,
