@@ -7,7 +7,7 @@ from math import sqrt
 from typing import Any
 
 import numpy as np
-from scipy.sparse.linalg import aslinearoperator
+from scipy.sparse.linalg import LinearOperator, aslinearoperator, minres
 
 from ..operators import as_operator
 from ..validation import as_real_array
@@ -55,3 +55,21 @@ def best_combination(A: Any, b: np.ndarray, X: np.ndarray) -> tuple[np.ndarray, 
     # Where A is singular or not definite, some combination will do.
     y = np.linalg.lstsq(U.T @ AU, U.T @ b, rcond=None)[0].astype(b.dtype, copy=False)
     return U @ y, b - AU @ y, U.shape[1]
+
+
+def closest(product: Callable[[np.ndarray], np.ndarray], b: np.ndarray, tolerance: float,
+            maxiter: int) -> tuple[np.ndarray, int]:
+    """An x with the least ‖b - Ax‖, by MINRES until ‖Ar‖ ≤ tolerance·‖A‖‖r‖, and the products that it took.
+
+    Where Ax = b has no solution, r is then the part of b in the null space of A. Paige & Saunders 1975.
+    """
+    count = 0
+
+    def counted(v: np.ndarray) -> np.ndarray:
+        nonlocal count
+        count += 1
+        return product(np.asarray(v, dtype=b.dtype).reshape(-1))
+
+    A = LinearOperator((b.size, b.size), matvec=counted, dtype=b.dtype)
+    x: np.ndarray = minres(A, b, rtol=tolerance, maxiter=maxiter)[0].astype(b.dtype, copy=False)
+    return x, count

@@ -57,6 +57,7 @@ class Iteration:
         self.residuals: KKTResiduals | None = None
         self.nit = 0
         self.estimated = False
+        self.flat: list[np.ndarray] = []  # directions along which P(λ) was found to be zero, or nearly
 
     def first_weights(self) -> np.ndarray:
         """Multipliers with which every P counts about as much as the objective's; zero where that has curvature."""
@@ -126,13 +127,16 @@ class Iteration:
             parts = [result]
         else:
             parts = list(self.inner.solve(weights, B, rtol, free).columns)
+        self.flat += [v / size for part in parts if part.status is CGStatus.NONPOSITIVE_CURVATURE
+                      for v in (part.residual_vector, part.direction)
+                      if v is not None and 0 < (size := float(np.abs(v).max())) < np.inf]
         return np.stack([v for part in parts for v in self._vectors(part)], axis=1)
 
     @staticmethod
     def _vectors(result: CGResult) -> list[np.ndarray]:
-        if result.success:
-            return [result.x]
-        return [v for v in (result.x, result.residual_vector, result.direction) if v is not None]
+        """What a run found. Where P(λ) is singular, what it left of the residual is flat: P(λ)r = 0, or nearly."""
+        found = [result.x] if result.success else [result.x, result.residual_vector, result.direction]
+        return [v for v in found if v is not None and np.isfinite(v).all()]
 
     def _run(self, warm: np.ndarray | None) -> Found:
         raise NotImplementedError
@@ -154,6 +158,9 @@ class Unbounded(Iteration):
         # With one curved function P(λ) only changes its size: directions that are exact stay so.
         fixed = len(terms.curved) == 1
         model.add(self._first(base, settings.tol * 1e-2 if fixed else FIRST_RTOL, columns))
+        for flat in (sign * v for v in self.flat for sign in (1.0, -1.0)):
+            if UnboundednessCertificate(flat, flat).falls(problem):
+                return self._falls(flat)
         if not model.V.shape[1]:
             model.add(np.ones((terms.n, 1)))
         if warm is not None:
@@ -171,7 +178,8 @@ class Unbounded(Iteration):
                     return self.ended("stalled", "the constraints seem to contradict each other, without a proof")
                 continue
             if outcome.kind == "unbounded" and outcome.direction is not None:
-                return self._falls(model, outcome.direction)
+                flat = model.V @ outcome.direction
+                return self._falls(flat / float(np.abs(flat).max()))
             y = outcome.point.x
             weights = np.concatenate([[1.0], outcome.point.lam[:len(problem.inequalities)]])
             on_rows = np.concatenate([outcome.point.lam[len(problem.inequalities):], outcome.point.nu])
@@ -191,14 +199,11 @@ class Unbounded(Iteration):
                 model.shrink(columns // 2, y)
             rtol = self._rtol(state, fixed, change)
             result = self.inner.solve(weights, -state.residual, rtol)
-            new = [result.x]
-            if not result.success:
-                # Singular, or nearly so: what is left of the residual is flat in P(λ), and the small problem will say
-                # how far to go along it.
-                new.append(result.residual_vector)
-                if result.direction is not None:
-                    new.append(result.direction)
-            if not model.add(np.stack(new, axis=1)):
+            if result.status is CGStatus.NONPOSITIVE_CURVATURE and (left := np.abs(result.residual_vector).max()) > 0:
+                flat = result.residual_vector / float(left)
+                if UnboundednessCertificate(x, flat).falls(problem):
+                    return self._falls(flat)
+            if not model.add(np.stack(self._vectors(result), axis=1)):
                 return self.ended("stalled")
         return self.ended("iteration_limit")
 
@@ -268,10 +273,8 @@ class Unbounded(Iteration):
             new.append(self._directions(base, np.stack(sides, axis=1), FIRST_RTOL))
         return None, np.column_stack(new) if new else np.zeros((terms.n, 0))
 
-    def _falls(self, model: Model, y: np.ndarray) -> Found:
-        """A direction of recession of the subspace is one of the whole space; from a feasible point it is a proof."""
-        direction = model.V @ y
-        direction = direction / float(np.abs(direction).max())
+    def _falls(self, direction: np.ndarray) -> Found:
+        """A direction of recession, of the subspace or of all, is a proof from a feasible point: look for one."""
         feasible = Unbounded(Terms(self.problem.feasibility_problem()), replace(self.settings), None, self.start)
         found = feasible.run()
         self.terms.products += feasible.terms.products
