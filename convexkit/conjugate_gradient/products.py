@@ -7,10 +7,14 @@ from math import sqrt
 from typing import Any
 
 import numpy as np
-from scipy.sparse.linalg import LinearOperator, aslinearoperator, minres
+from scipy.sparse.linalg import aslinearoperator
 
 from ..operators import as_operator
 from ..validation import as_real_array
+
+# A step this many times longer than the shortest, or a residual this many times larger than b, is looked at: is the
+# curvature below eps of the largest?
+LONG = 1e6
 
 
 def product_with(name: str, A: Any, n: int, dtype: np.dtype) -> Callable[[np.ndarray], np.ndarray]:
@@ -57,19 +61,36 @@ def best_combination(A: Any, b: np.ndarray, X: np.ndarray) -> tuple[np.ndarray, 
     return U @ y, b - AU @ y, U.shape[1]
 
 
-def closest(product: Callable[[np.ndarray], np.ndarray], b: np.ndarray, tolerance: float,
+def closest(product: Callable[[np.ndarray], np.ndarray], b: np.ndarray, rtol: float,
             maxiter: int) -> tuple[np.ndarray, int]:
-    """An x with the least ‖b - Ax‖, by MINRES until ‖Ar‖ ≤ tolerance·‖A‖‖r‖, and the products that it took.
+    """The shortest of the x with the least ‖b - Ax‖, for a singular A ⪰ 0, and the products that it took.
 
-    Where Ax = b has no solution, r is then the part of b in the null space of A. Paige & Saunders 1975.
+        Az = Ab  has a solution, and z = A⁺Ab is the part of b in the range of A;   Ax = z  has one too, x = A⁺b
+
+    Conjugate gradient from zero stays in the range, where A is as good as definite.
     """
-    count = 0
+    z, first = _consistent(product, product(b), rtol, maxiter)
+    x, second = _consistent(product, z, rtol, maxiter)
+    return x, 1 + first + second
 
-    def counted(v: np.ndarray) -> np.ndarray:
-        nonlocal count
-        count += 1
-        return product(np.asarray(v, dtype=b.dtype).reshape(-1))
 
-    A = LinearOperator((b.size, b.size), matvec=counted, dtype=b.dtype)
-    x: np.ndarray = minres(A, b, rtol=tolerance, maxiter=maxiter)[0].astype(b.dtype, copy=False)
-    return x, count
+def _consistent(product: Callable[[np.ndarray], np.ndarray], b: np.ndarray, rtol: float,
+                maxiter: int) -> tuple[np.ndarray, int]:
+    """Textbook conjugate gradient for a b in the range of A."""
+    x, r = np.zeros_like(b), b.copy()
+    d, rr = r.copy(), float(r @ r)
+    stop = rtol * rtol * rr
+    for nit in range(maxiter):
+        if rr <= stop:
+            return x, nit
+        Ad = product(d)
+        dAd = float(d @ Ad)
+        if not dAd > 0:
+            return x, nit + 1
+        step = rr / dAd
+        x += step * d
+        r -= step * Ad
+        before, rr = rr, float(r @ r)
+        d *= rr / before
+        d += r
+    return x, maxiter

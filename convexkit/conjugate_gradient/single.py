@@ -12,7 +12,7 @@ from scipy.linalg.blas import daxpy, saxpy
 
 from ..errors import ProblemError
 from ..validation import as_count, as_matrix, as_real_array, in_range
-from .products import best_combination, closest, norm, product_with
+from .products import LONG, best_combination, closest, norm, product_with
 from .results import CGRecord, CGResult, CGStatus
 from .together import many_columns
 
@@ -24,10 +24,7 @@ def _to_boundary(xx: float, xd: float, dd: float, radius: float) -> float:
     return (radius * radius - xx) / (xd + root) if xd > 0 else (root - xd) / dd
 
 
-# A step this many times longer than the shortest, or a residual this many times larger than b, is looked at: is the
-# curvature below eps of the largest?
-LONG = 1e6
-# How exactly MINRES brings Ar to zero where r cannot be.
+# How exactly a singular system without a solution is brought to Ar = 0.
 FLATNESS = 1e-11
 
 
@@ -101,7 +98,8 @@ def conjugate_gradient(A: Any, b: Any, x0: Any = None, *, rtol: float = 1e-6, at
     before success is claimed; where rounding has made the recurred one too small, the run continues from
     the true one. Several right-hand sides run side by side, each with its own steps, with one product of A and
     a matrix an iteration; columns that have ended are left out of it. A singular A is no obstacle if b is in its
-    range; if not, a direction of zero curvature ends the run. Hestenes & Stiefel 1952; Nocedal & Wright,
+    range; if not, a direction of zero curvature ends the run, `singular` says so, and for a single right-hand side
+    without radius x = A⁺b, which comes closest, is had from two more runs. Hestenes & Stiefel 1952; Nocedal & Wright,
     Algorithms 5.3 and 7.2.
 
     Examples
@@ -252,7 +250,7 @@ def conjugate_gradient(A: Any, b: Any, x0: Any = None, *, rtol: float = 1e-6, at
             break
 
     if flat and radius is None:
-        x, more = closest(matvec, b, max(FLATNESS, 10.0 * np.finfo(b.dtype).eps), 4 * nit + 20)
+        x, more = closest(matvec, b, max(FLATNESS, 10.0 * float(np.finfo(b.dtype).eps)), 4 * nit + 20)
         products += more
         r_is_true = False
     if not r_is_true:
@@ -285,10 +283,10 @@ def conjugate_gradient(A: Any, b: Any, x0: Any = None, *, rtol: float = 1e-6, at
         message = (f"A is singular and b is not in its range, as far as can be told: a direction of curvature "
                    f"{curvature:.1e}, rounding of zero, was met in iteration {nit + (radius is None)}"
                    f"{'' if radius is None else ' and followed to the boundary'}; relative residual {relative:.1e}. "
-                   "No x solves Ax = b; this one, from MINRES, comes closest.")
+                   "No x solves Ax = b; this one comes closest.")
     else:
         message = (f"A is not positive definite: a direction of curvature {curvature:.1e} was met in iteration "
                    f"{nit + (radius is None)}{'' if radius is None else ' and followed to the boundary'}.")
     return CGResult(x, status, status is CGStatus.CONVERGED or at_boundary, message, nit, products, r_norm,
                     relative, r, direction, curvature, (), np.array(steps), np.array(ratios), kept.pairs(), square,
-                    float("nan") if known is None else float(known))
+                    float("nan") if known is None else float(known), bool(flat))

@@ -9,8 +9,9 @@ import numpy as np
 
 from ..errors import ProblemError
 from ..problem import QCQP
-from ..quadratic import Quadratic, minimum
+from ..quadratic import Quadratic
 from .cones import Parts, cones_at_point
+from .infimum import infimum
 from .kkt import kkt_residuals
 from .lagrangian import SIGN_TOLERANCE, Lagrangian, multipliers, slope_terms
 from .rows import EPS, at_point, row_largest, row_terms
@@ -74,7 +75,7 @@ class InfeasibilityCertificate:
         if combined.r == -np.inf:
             return -np.inf
         # The tangent at x is a bound everywhere: combined(y) ≥ value + leftoverᵀy.
-        value, x, leftover = minimum(combined)
+        value, x, leftover = infimum(combined)
         if x is None:
             return -np.inf
         beyond = np.abs(leftover)

@@ -11,9 +11,11 @@ from scipy.optimize import minimize as scipy_minimize
 
 from ..errors import ProblemError
 from ..problem import QCQP
-from ..quadratic import Quadratic, entry_size, formed, is_zero, minimum, restricted, runs, stacked, weighted_sum
+from ..operators import SymmetricOperator
+from ..quadratic import Quadratic, entry_size, formed, is_zero, restricted, runs, stacked, weighted_sum
 from ..validation import as_vector, check_finite
 from .cones import Parts, pull, pull_terms
+from .infimum import by_products, infimum
 
 # A multiplier down to -SIGN_TOLERANCE·max|lam| is rounding of zero and is read as zero.
 SIGN_TOLERANCE = 1e-9
@@ -177,7 +179,7 @@ class Lagrangian:
         function = self.at(lam, nu, lam_lb, lam_ub, lam_cones)
         if function.r == -np.inf:
             return -np.inf, None
-        value, x, leftover = minimum(function)
+        value, x, leftover = infimum(function)
         if x is None or np.isnan(value):
             return -np.inf, None
         terms = slope_terms(pr, lam, nu, lam_lb, lam_ub, lam_cones)
@@ -208,7 +210,7 @@ def _box_minimizer(f: Quadratic, lb: np.ndarray, ub: np.ndarray) -> np.ndarray:
     """A point in the box with f nearly as low as it gets; the start, if f falls out of the floats' range."""
     start = np.clip(np.zeros(f.n), lb, ub)
     # Powers of two are exact, so that a scale does not change the answer, only keeps its squares finite.
-    scale = 2.0 ** -np.ceil(np.log2(max(float(np.abs(f.q).max()), entry_size(formed(f)))))
+    scale = 2.0 ** -np.ceil(np.log2(max(float(np.abs(f.q).max()), 1.0 if by_products(f) else entry_size(formed(f)))))
     with np.errstate(over="ignore", invalid="ignore"):
         try:
             found = scipy_minimize(lambda x: scale * f.value(x), start, jac=lambda x: scale * f.gradient(x),
@@ -225,12 +227,25 @@ def split_by_sign(slope: np.ndarray, lb: np.ndarray, ub: np.ndarray) -> tuple[np
             np.where(np.isfinite(ub), np.maximum(-slope, 0.0), 0.0))
 
 
+def _on(f: Quadratic, free: np.ndarray) -> Any:
+    """The rows and columns of P where `free` is true."""
+    if not by_products(f):
+        return restricted(formed(f), free)
+
+    def product(v: np.ndarray) -> np.ndarray:
+        whole = np.zeros(f.n)
+        whole[free] = v
+        return f.hessp(whole)[free]
+
+    return SymmetricOperator(int(free.sum()), product)
+
+
 def _bound_multipliers(f: Quadratic, lb: np.ndarray, ub: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Multipliers of the bounds at (nearly) the minimiser of f over the box: its slope, split by sign."""
-    if f.P is None or is_zero(formed(f)):
+    if f.P is None or (not by_products(f) and is_zero(formed(f))):
         slope = f.q
     else:
-        if minimum(f)[1] is None:
+        if infimum(f)[1] is None:
             # Bounds add no curvature: the infimum is -inf whatever their multipliers are.
             return np.zeros(f.n), np.zeros(f.n)
         x = _box_minimizer(f, lb, ub)
@@ -238,9 +253,10 @@ def _bound_multipliers(f: Quadratic, lb: np.ndarray, ub: np.ndarray) -> tuple[np
         # Variables strictly inside have slope zero; solve for that exactly, and keep it if it stays inside.
         free = (x > lb) & (x < ub)
         if free.any():
-            reduced = Quadratic(restricted(formed(f), free), slope[free])
-            _, step, leftover = minimum(reduced)
-            if step is not None and not leftover.any():
+            reduced = Quadratic(_on(f, free), slope[free])
+            _, step, leftover = infimum(reduced)
+            small = SLOPE_TOLERANCE * float(np.abs(f.q).max()) if by_products(reduced) else 0.0
+            if step is not None and (np.abs(leftover) <= small).all():
                 moved = x.copy()
                 moved[free] += step
                 if (moved >= lb).all() and (moved <= ub).all():
