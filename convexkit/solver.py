@@ -54,7 +54,10 @@ def solve(problem: QCQP, *, tol: float = 1e-8, method: str = "auto", maxiter: in
     problem : QCQP
     tol : float in [1e-12, 1e-2]
         Bound on the relative KKT residuals and gap of an `optimal` answer, on the data as given.
-    method : "auto" or "interior-point"; the same for now, as there is one method
+    method : "auto", "interior-point" or "dual"
+        "dual" is for P's that are known by their products and few constraints besides bounds: conjugate gradient and a
+        few multipliers, nothing of size n×n. "auto" takes it if a P is an operator, and forms the P's of a problem that
+        it leaves open if n ≤ 1000. "interior-point" asks an operator for all its columns.
     maxiter : int ≥ 1, iterations
     time_limit : float > 0, optional, seconds of wall time
     callback : callable(IterationRecord), optional, called once an iteration
@@ -72,9 +75,10 @@ def solve(problem: QCQP, *, tol: float = 1e-8, method: str = "auto", maxiter: in
     Raises
     ------
     NotConvexError
-        If a P has an eigenvalue below -1e-12·‖P‖; names the row and the eigenvalue.
+        If a P has an eigenvalue below -1e-12·‖P‖; names the row and the eigenvalue. An operator is taken at its word
+        until conjugate gradient meets a direction of negative curvature.
     ProblemError
-        If an option is out of range.
+        If an option is out of range, or an operator is not symmetric or returns what it should not.
 
     Notes
     -----

@@ -233,13 +233,15 @@ def test_a_singular_system_without_a_solution_says_so_and_comes_closest(form):
     outside = b - np.linalg.pinv(J) @ (J @ b)
     result = ck.conjugate_gradient(form(A), b)
     assert (result.status, result.singular) == (ck.CGStatus.NONPOSITIVE_CURVATURE, True)
-    assert "b is not in its range" in result.message and result.nit < 40
+    assert "b is not in its range" in result.message
+    assert result.nit < 40
     np.testing.assert_allclose(result.residual_vector, outside, atol=1e-8)
     np.testing.assert_allclose(result.x, np.linalg.pinv(A, rcond=1e-10) @ b, atol=1e-8)
     assert result.residual == pytest.approx(np.linalg.norm(outside))
     several = ck.conjugate_gradient(form(A), np.stack([b, A @ b], axis=1))
     assert [column.singular for column in several.columns] == [True, False]
-    assert several.columns[1].success and "b is not in its range" in several.columns[0].message
+    assert several.columns[1].success
+    assert "b is not in its range" in several.columns[0].message
     # What has a solution is solved all the same.
     assert ck.conjugate_gradient(form(A), A @ b).success
 
@@ -249,7 +251,9 @@ def test_a_singular_product_with_its_factor_does_not_run_away():
     J = np.random.default_rng(5).standard_normal((20, 400))
     b = np.random.default_rng(6).standard_normal(400)
     result = ck.conjugate_gradient(lambda v: J.T @ (J @ v), b)
-    assert result.singular and result.nit < 60 and result.relative_residual < 1
+    assert result.singular
+    assert result.nit < 60
+    assert result.relative_residual < 1
     assert np.linalg.norm(J @ result.residual_vector) <= 1e-8 * np.linalg.norm(J @ b)
 
 
@@ -257,7 +261,8 @@ def test_a_condition_number_of_1e14_is_not_called_singular():
     b = np.random.default_rng(7).standard_normal(60)
     for diagonal in (np.geomspace(1.0, 1e12, 60), np.r_[1e-14, np.linspace(0.5, 1.0, 59)]):
         result = ck.conjugate_gradient(np.diag(diagonal), b, maxiter=4000)
-        assert result.success and not result.singular
+        assert result.success
+        assert not result.singular
 
 
 def test_a_zero_matrix_has_zero_curvature():

@@ -91,8 +91,9 @@ class Boxed(Iteration):
             accuracy: float) -> State | None:
         """The state at x(λ), from a start nearby; None where L has no minimum over the box."""
         terms = self.terms
-        size = max(float(np.abs(terms.q[0]).max()), float((weights[1:] * np.abs(slopes[1:]).max(axis=1)).max(initial=0.0)),
-                   float(np.abs(slopes[0]).max()), float(np.abs(terms.rows.T @ on_rows).max()))
+        pull = (weights[1:] * np.abs(slopes[1:]).max(axis=1)).max(initial=0.0)
+        size = max(float(np.abs(terms.q[0]).max()), float(pull), float(np.abs(slopes[0]).max()),
+                   float(np.abs(terms.rows.T @ on_rows).max()))
         x, slopes, success = minimise_over_box(self.inner, weights, on_rows, self.lb, self.ub, x, slopes,
                                                accuracy * size)
         return self.judge.state(x, weights, on_rows, slopes) if success else None
@@ -137,8 +138,7 @@ class Boxed(Iteration):
         """Backtracking on the dual function: the first λ + t·direction at which it has risen by its share."""
         terms, problem = self.terms, self.problem
         mq = len(problem.inequalities)
-        pushed = np.where(direction == 0, 0.0, direction * np.where(np.isfinite(state.violations), state.violations, 0.0))
-        rise = float(pushed.sum())
+        rise = float(direction @ np.where(np.isfinite(state.violations), state.violations, 0.0))
         accuracy = float(np.clip(0.03 * error, 0.1 * self.settings.tol, 1e-2))
         step = 1.0
         for _ in range(HALVINGS):

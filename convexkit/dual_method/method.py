@@ -51,7 +51,7 @@ def solve_by_products(problem: QCQP, settings: Settings, callback: Callable[[Ite
 def _solution(problem: QCQP, terms: Terms, settings: Settings, iteration: Iteration, found: Found,
               start: float) -> Solution:
     work = f"{found.nit} iterations, {terms.products} products"
-    n, nothing = problem.n, np.full(problem.n, np.nan)
+    nothing = np.full(problem.n, np.nan)
 
     def solution(status: Status, message: str, **parts: Any) -> Solution:
         default: dict[str, Any] = {"x": nothing, "lam": np.full(problem.m, np.nan), "nu": np.full(problem.p, np.nan),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..duality import ATTAINABLE, InfeasibilityCertificate, coefficient_size, row_floor, row_largest, row_terms, split_by_sign
+from ..duality import ATTAINABLE, coefficient_size, row_floor, row_largest, row_terms, split_by_sign
 from ..problem import QCQP
 from .terms import Terms
 

@@ -106,8 +106,8 @@ class Terms:
         one, other = float(Pu @ v), float(u @ Pv)
         scale = float(np.linalg.norm(Pu)) * length + float(np.linalg.norm(u)) * float(np.linalg.norm(Pv))
         if abs(one - other) > (ASYMMETRY_SINGLE if single else ASYMMETRY) * scale:
-            raise ProblemError(f"{self.name(i)} is not symmetric: ⟨Pu, v⟩ = {one:.6g} but ⟨u, Pv⟩ = {other:.6g} for two "
-                               "vectors. If ½xᵀPx is meant, use v -> (Pv + Pᵀv)/2.")
+            raise ProblemError(f"{self.name(i)} is not symmetric: ⟨Pu, v⟩ = {one:.6g} but ⟨u, Pv⟩ = {other:.6g} for "
+                               "two vectors. If ½xᵀPx is meant, use v -> (Pv + Pᵀv)/2.")
         for vector, product in ((u, Pu), (v, Pv)):
             self.require_convex(i, vector, product)
 

@@ -7,5 +7,5 @@ from .rows import NOTICEABLE, coefficient_size, row_floor, row_largest, row_term
 from .sensitivity import Sensitivity, sensitivity
 
 __all__ = ["ATTAINABLE", "NOTICEABLE", "InfeasibilityCertificate", "KKTResiduals", "Lagrangian", "Sensitivity",
-           "UnboundednessCertificate", "coefficient_size", "kkt_residuals", "row_floor", "row_largest", "row_terms", "sensitivity",
-           "split_by_sign"]
+           "UnboundednessCertificate", "coefficient_size", "kkt_residuals", "row_floor", "row_largest", "row_terms",
+           "sensitivity", "split_by_sign"]

@@ -10,8 +10,8 @@ from scipy.optimize import Bounds
 from scipy.optimize import minimize as scipy_minimize
 
 from ..errors import ProblemError
-from ..problem import QCQP
 from ..operators import SymmetricOperator
+from ..problem import QCQP
 from ..quadratic import Quadratic, entry_size, formed, is_zero, restricted, runs, stacked, weighted_sum
 from ..validation import as_vector, check_finite
 from .cones import Parts, pull, pull_terms

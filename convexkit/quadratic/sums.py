@@ -85,11 +85,11 @@ def _curvature(n: int, terms: list[tuple[float, Quadratic]]) -> Any:
 
 def _operator_sum(n: int, terms: list[tuple[float, Quadratic]]) -> SymmetricOperator:
     """v -> Σ w·Pv, with the least eigenvalue that follows where each P says its own."""
-    least = [getattr(f.P, "min_eigenvalue", None) for _, f in terms]
+    least: list[Any] = [getattr(f.P, "min_eigenvalue", None) for _, f in terms]
     known = all(value is not None for value in least) and all(w >= 0 for w, _ in terms)
     return SymmetricOperator(n, lambda v: sum(w * f.hessp(v) for w, f in terms),
                              matmat=lambda V: sum(w * (f.P @ V) for w, f in terms),
-                             min_eigenvalue=sum(w * value for (w, _), value in zip(terms, least, strict=True))
+                             min_eigenvalue=float(sum(w * value for (w, _), value in zip(terms, least, strict=True)))
                              if known else None)
 
 
