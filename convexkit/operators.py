@@ -45,7 +45,8 @@ class SymmetricOperator(LinearOperator):
     _transpose = _adjoint
 
 
-def as_operator(A: Any, n: int | None = None, *, dtype: Any = None) -> LinearOperator:
+def as_operator(A: Any, n: int | None = None, *, dtype: Any = None,
+                min_eigenvalue: float | None = None) -> LinearOperator:
     """A symmetric matrix or a product with one, as a square `LinearOperator`.
 
     Parameters
@@ -56,6 +57,9 @@ def as_operator(A: Any, n: int | None = None, *, dtype: Any = None) -> LinearOpe
         Number of columns, needed for a callable and checked otherwise.
     dtype : optional
         Type of the entries that a callable returns; float64 if omitted.
+    min_eigenvalue : float, optional
+        A lower bound on the eigenvalues of A that you know. It travels with the operator and turns residuals into
+        bounds (`CGResult.energy_error`, `trust_region_step`, `solve` by the dual method). It is not checked.
 
     Raises
     ------
@@ -86,6 +90,10 @@ def as_operator(A: Any, n: int | None = None, *, dtype: Any = None) -> LinearOpe
         raise ProblemError(f"A must be square; it has shape {operator.shape}.")
     if n is not None and operator.shape[0] != n:
         raise ProblemError(f"A has shape {operator.shape}; expected ({n}, {n}).")
+    if min_eigenvalue is not None:
+        known = in_range("min_eigenvalue", min_eigenvalue, -np.inf, np.inf)
+        return SymmetricOperator(operator.shape[0], operator.matvec, dtype=operator.dtype, matmat=operator.matmat,
+                                 min_eigenvalue=known)
     return operator
 
 

@@ -89,6 +89,8 @@ class Solution:
     certificate : InfeasibilityCertificate, UnboundednessCertificate or None
     nit : int, iterations
     seconds : float, wall time
+    method : str, `interior-point` or `dual`
+    products : int, products of a P with a vector that the dual method took
 
     Examples
     --------
@@ -116,6 +118,7 @@ class Solution:
     seconds: float
     method: str = "interior-point"
     lam_cones: tuple[np.ndarray, ...] = field(default=())
+    products: int = 0
     success: bool = field(init=False)
 
     def __post_init__(self) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from .dual_method import solve_by_products
 from .duality import (
     InfeasibilityCertificate,
     KKTResiduals,
@@ -36,7 +37,9 @@ from .quadratic import doubtful, weighted_sum
 from .solution import IterationRecord, Solution, Status
 from .validation import as_count, in_range
 
-METHODS = ("auto", "interior-point")
+METHODS = ("auto", "interior-point", "dual")
+# Up to so many variables `auto` forms the P's of a problem that the dual method leaves open.
+FORMED = 1000
 # Above this many variables it takes as long to factor every dense P as to solve the problem.
 LATE = 256
 # A batch of fewer problems gains nothing; a larger one than BATCH no longer does, and takes memory.
@@ -55,7 +58,10 @@ def solve(problem: QCQP, *, tol: float = 1e-8, method: str = "auto", maxiter: in
     problem : QCQP
     tol : float in [1e-12, 1e-2]
         Bound on the relative KKT residuals and gap of an `optimal` answer, on the data as given.
-    method : "auto" or "interior-point"; the same for now, as there is one method
+    method : "auto", "interior-point" or "dual"
+        "dual" is for P's that are known by their products and few constraints besides bounds: conjugate gradient and a
+        few multipliers, nothing of size n×n. "auto" takes it if a P is an operator, and forms the P's of a problem that
+        it leaves open if n ≤ 1000. "interior-point" asks an operator for all its columns.
     maxiter : int ≥ 1, iterations
     time_limit : float > 0, optional, seconds of wall time
     callback : callable(IterationRecord), optional, called once an iteration
@@ -75,9 +81,10 @@ def solve(problem: QCQP, *, tol: float = 1e-8, method: str = "auto", maxiter: in
     NotConvexError
         If a P has an eigenvalue below -1e-12·‖P‖; names the row and the eigenvalue. More than two dense P's with
         more than 256 variables are not all factored for that: there P₀ + Σ lamᵢPᵢ ⪰ 0 is proved of the answer, which
-        makes it optimal whatever the single P's are, and every P is checked only where it cannot be proved.
+        makes it optimal whatever the single P's are, and every P is checked only where it cannot be proved. An operator
+        is taken at its word until conjugate gradient meets a direction of negative curvature.
     ProblemError
-        If an option is out of range.
+        If an option is out of range, or an operator is not symmetric or returns what it should not.
 
     Notes
     -----
@@ -102,7 +109,17 @@ def solve(problem: QCQP, *, tol: float = 1e-8, method: str = "auto", maxiter: in
                            "convexkit.cvxpy_bridge.from_cvxpy.")
     if method not in METHODS:
         raise ProblemError(f"method = {method!r} is not known; choose one of {', '.join(map(repr, METHODS))}.")
-    return _alone(problem, _settings(tol, maxiter, time_limit), callback, start, _warm(problem, warm_start))
+    settings, warm = _settings(tol, maxiter, time_limit), _warm(problem, warm_start)
+    if method == "dual" or (method == "auto" and _by_products(problem)):
+        solution = solve_by_products(problem, settings, callback, start, None if warm is None else warm.x)
+        if method == "dual" or problem.n > FORMED or solution.status is not Status.NUMERICAL_ERROR:
+            return solution
+    return _alone(problem, settings, callback, start, warm)
+
+
+def _by_products(problem: QCQP) -> bool:
+    """Whether a P is an operator and nothing stands in the way of the dual method."""
+    return not problem.cones and any(f.structure == "operator" for f in (problem.objective, *problem.inequalities))
 
 
 def _warm(problem: QCQP, solution: Solution | None) -> Multipliers | None:

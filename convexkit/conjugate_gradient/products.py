@@ -12,6 +12,10 @@ from scipy.sparse.linalg import aslinearoperator
 from ..operators import as_operator
 from ..validation import as_real_array
 
+# A step this many times longer than the shortest, or a residual this many times larger than b, is looked at: is the
+# curvature below eps of the largest?
+LONG = 1e6
+
 
 def product_with(name: str, A: Any, n: int, dtype: np.dtype) -> Callable[[np.ndarray], np.ndarray]:
     """v -> Av of type `dtype`, for a vector v of that type, with as little as possible around the product."""
@@ -55,3 +59,38 @@ def best_combination(A: Any, b: np.ndarray, X: np.ndarray) -> tuple[np.ndarray, 
     # Where A is singular or not definite, some combination will do.
     y = np.linalg.lstsq(U.T @ AU, U.T @ b, rcond=None)[0].astype(b.dtype, copy=False)
     return U @ y, b - AU @ y, U.shape[1]
+
+
+def closest(product: Callable[[np.ndarray], np.ndarray], b: np.ndarray, rtol: float,
+            maxiter: int) -> tuple[np.ndarray, int]:
+    """The shortest of the x with the least ‖b - Ax‖, for a singular A ⪰ 0, and the products that it took.
+
+        Az = Ab  has a solution, and z = A⁺Ab is the part of b in the range of A;   Ax = z  has one too, x = A⁺b
+
+    Conjugate gradient from zero stays in the range, where A is as good as definite.
+    """
+    z, first = _consistent(product, product(b), rtol, maxiter)
+    x, second = _consistent(product, z, rtol, maxiter)
+    return x, 1 + first + second
+
+
+def _consistent(product: Callable[[np.ndarray], np.ndarray], b: np.ndarray, rtol: float,
+                maxiter: int) -> tuple[np.ndarray, int]:
+    """Textbook conjugate gradient for a b in the range of A."""
+    x, r = np.zeros_like(b), b.copy()
+    d, rr = r.copy(), float(r @ r)
+    stop = rtol * rtol * rr
+    for nit in range(maxiter):
+        if rr <= stop:
+            return x, nit
+        Ad = product(d)
+        dAd = float(d @ Ad)
+        if not dAd > 0:
+            return x, nit + 1
+        step = rr / dAd
+        x += step * d
+        r -= step * Ad
+        before, rr = rr, float(r @ r)
+        d *= rr / before
+        d += r
+    return x, maxiter

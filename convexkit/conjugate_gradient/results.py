@@ -59,6 +59,8 @@ class CGResult:
     residual_vector : (n,) or (n, k) array, b - Ax
     direction : (n,) array or None, a d with dᵀAd ≤ 0 if one was met
     curvature : float, dᵀAd / dᵀd for that direction, else nan
+    singular : bool, that curvature is rounding of zero: A is singular and b is not in its range, as far as can be told.
+        For one right-hand side without `radius`, x is then A⁺b, the shortest that comes closest
     columns : tuple of CGResult, one for each right-hand side; empty if there was one only
     steps, ratios : (nit,) arrays, the lengths αₖ of the steps and rₖ₊₁ᵀMrₖ₊₁ / rₖᵀMrₖ, since the last restart
     pairs : ((n, j), (n, j)) arrays D and AD, up to `keep` conjugate directions and their products, for `limited_memory`
@@ -89,6 +91,7 @@ class CGResult:
     pairs: tuple[np.ndarray, np.ndarray] | None = field(default=None, repr=False)
     square: float = field(default=float("nan"), repr=False)  # rᵀMr of the last residual
     known: float = float("nan")
+    singular: bool = False
 
     def ritz_values(self) -> np.ndarray:
         """Approximate eigenvalues of A, of MA with a preconditioner, ascending; those at both ends settle first.

@@ -12,7 +12,7 @@ from scipy.linalg.blas import daxpy, saxpy
 
 from ..errors import ProblemError
 from ..validation import as_count, as_matrix, as_real_array, in_range
-from .products import best_combination, norm, product_with
+from .products import LONG, best_combination, closest, norm, product_with
 from .results import CGRecord, CGResult, CGStatus
 from .together import many_columns
 
@@ -22,6 +22,10 @@ def _to_boundary(xx: float, xd: float, dd: float, radius: float) -> float:
     # dd·step² + 2·xd·step + (xx - radius²) = 0; the last term is ≤ 0, so the roots have opposite signs.
     root = sqrt(max(xd * xd + dd * (radius * radius - xx), 0.0))
     return (radius * radius - xx) / (xd + root) if xd > 0 else (root - xd) / dd
+
+
+# How exactly a singular system without a solution is brought to Ar = 0.
+FLATNESS = 1e-11
 
 
 class Kept:
@@ -94,7 +98,8 @@ def conjugate_gradient(A: Any, b: Any, x0: Any = None, *, rtol: float = 1e-6, at
     before success is claimed; where rounding has made the recurred one too small, the run continues from
     the true one. Several right-hand sides run side by side, each with its own steps, with one product of A and
     a matrix an iteration; columns that have ended are left out of it. A singular A is no obstacle if b is in its
-    range; if not, a direction of zero curvature ends the run. Hestenes & Stiefel 1952; Nocedal & Wright,
+    range; if not, a direction of zero curvature ends the run, `singular` says so, and for a single right-hand side
+    without radius x = A⁺b, which comes closest, is had from two more runs. Hestenes & Stiefel 1952; Nocedal & Wright,
     Algorithms 5.3 and 7.2.
 
     Examples
@@ -159,6 +164,7 @@ def conjugate_gradient(A: Any, b: Any, x0: Any = None, *, rtol: float = 1e-6, at
     kept = Kept(keep)
     xx = xd = dd = 0.0  # xᵀM⁻¹x, xᵀM⁻¹d, dᵀM⁻¹d for the radius: by recurrence, since M⁻¹ is not at hand
     nit = 0
+    shortest, flat = float("inf"), False  # 1/step is at most the largest eigenvalue
     # axpy(d, x, a=step) is x += step·d, in place and without a temporary.
     axpy = saxpy if b.dtype == np.float32 else daxpy
     while True:
@@ -215,14 +221,18 @@ def conjugate_gradient(A: Any, b: Any, x0: Any = None, *, rtol: float = 1e-6, at
             status = CGStatus.NUMERICAL_ERROR  # dᵀAd has underflowed, so its sign says nothing
             trouble = f"dᵀAd underflows in {b.dtype}: scale b up, or use float64."
             break
-        if dAd <= 0:
+        step = rz / dAd if dAd > 0 else float("inf")
+        if precondition is None and (step > LONG * shortest or r_norm > LONG * b_norm):
+            # The curvature along d is tiny, or zero with rounding in its place.
+            flat = abs(dAd) <= np.finfo(b.dtype).eps * (float(d.dot(d)) / shortest)
+        shortest = min(shortest, step)
+        if dAd <= 0 or flat:
             status = CGStatus.NONPOSITIVE_CURVATURE
             direction, curvature = d.copy(), dAd / float(d @ d)
             if radius is None:
                 break
             step = _to_boundary(xx, xd, dd, radius)
         else:
-            step = rz / dAd
             if radius is not None and xx + step * (2 * xd + step * dd) >= radius * radius:
                 status = CGStatus.BOUNDARY
                 step = _to_boundary(xx, xd, dd, radius)
@@ -239,6 +249,10 @@ def conjugate_gradient(A: Any, b: Any, x0: Any = None, *, rtol: float = 1e-6, at
         if status is not CGStatus.ITERATION_LIMIT:
             break
 
+    if flat and radius is None:
+        x, more = closest(matvec, b, max(FLATNESS, 10.0 * float(np.finfo(b.dtype).eps)), 4 * nit + 20)
+        products += more
+        r_is_true = False
     if not r_is_true:
         r = b - matvec(x)
         products += 1
@@ -265,9 +279,14 @@ def conjugate_gradient(A: Any, b: Any, x0: Any = None, *, rtol: float = 1e-6, at
         message += f", the limit; asked for {tolerance / b_norm:.1e}."
     elif status is CGStatus.NUMERICAL_ERROR:
         message += f"; {trouble}"
+    elif flat:
+        message = (f"A is singular and b is not in its range, as far as can be told: a direction of curvature "
+                   f"{curvature:.1e}, rounding of zero, was met in iteration {nit + (radius is None)}"
+                   f"{'' if radius is None else ' and followed to the boundary'}; relative residual {relative:.1e}. "
+                   "No x solves Ax = b; this one comes closest.")
     else:
         message = (f"A is not positive definite: a direction of curvature {curvature:.1e} was met in iteration "
                    f"{nit + (radius is None)}{'' if radius is None else ' and followed to the boundary'}.")
     return CGResult(x, status, status is CGStatus.CONVERGED or at_boundary, message, nit, products, r_norm,
                     relative, r, direction, curvature, (), np.array(steps), np.array(ratios), kept.pairs(), square,
-                    float("nan") if known is None else float(known))
+                    float("nan") if known is None else float(known), bool(flat))

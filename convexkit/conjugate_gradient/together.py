@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import ProblemError
 from ..validation import as_count, as_real_array, in_range
-from .products import block_product, norm
+from .products import LONG, block_product, norm
 from .results import CGRecord, CGResult, CGStatus
 
 # The status of several columns is the first of these that one of them has.
@@ -28,6 +28,7 @@ class _Columns:
         self.fresh = np.ones(count, dtype=bool)  # without a direction to be conjugate to
         self.d = np.zeros_like(r)
         self.rz = np.ones(count)
+        self.shortest = np.full(count, np.inf)  # 1/step is at most the largest eigenvalue
 
     def keep(self, which: np.ndarray) -> None:
         """Drop all columns but these."""
@@ -65,6 +66,7 @@ def many_columns(A: Any, b: np.ndarray, x0: Any, *, rtol: float, atol: float, ma
     found: list[CGResult | None] = [None] * k
     each = np.zeros(k, dtype=int)  # products of each column
     nit = 0
+    eps = float(np.finfo(b.dtype).eps)
 
     def end(which: np.ndarray, status: CGStatus, trouble: str = "", directions: Any = None,
             curvatures: Any = None) -> None:
@@ -76,9 +78,14 @@ def many_columns(A: Any, b: np.ndarray, x0: Any, *, rtol: float, atol: float, ma
         for row in np.flatnonzero(which):
             j = int(run.index[row])
             relative = run.r_norm[row] / b_norm[j] if b_norm[j] > 0 else 0.0
+            singular = bool(curvatures is not None and np.isfinite(run.shortest[row])
+                            and abs(curvatures[row]) <= eps / run.shortest[row])
             words = f"relative residual {relative:.1e} after {nit} iterations"
             if status is CGStatus.ITERATION_LIMIT:
                 words += f", the limit; asked for {run.tolerance[row] / b_norm[j]:.1e}."
+            elif status is CGStatus.NONPOSITIVE_CURVATURE and singular:
+                words = (f"A is singular and b is not in its range, as far as can be told: a direction of curvature "
+                         f"{curvatures[row]:.1e}, rounding of zero, was met in iteration {nit + 1}.")
             elif status is CGStatus.NONPOSITIVE_CURVATURE:
                 words = (f"A is not positive definite: a direction of curvature {curvatures[row]:.1e} was met in "
                          f"iteration {nit + 1}.")
@@ -87,7 +94,7 @@ def many_columns(A: Any, b: np.ndarray, x0: Any, *, rtol: float, atol: float, ma
             found[j] = CGResult(
                 run.x[row], status, status is CGStatus.CONVERGED, words, nit, int(each[j]), float(run.r_norm[row]),
                 float(relative), run.r[row], None if directions is None else directions[row].copy(),
-                float("nan") if curvatures is None else float(curvatures[row]))
+                float("nan") if curvatures is None else float(curvatures[row]), singular=singular)
         run.keep(~which)
 
     def _renew(which: np.ndarray) -> None:
@@ -142,7 +149,16 @@ def many_columns(A: Any, b: np.ndarray, x0: Any, *, rtol: float, atol: float, ma
         each[run.index] += 1
         dAd = _dots(run.d, Ad)
         lost = ~np.isfinite(dAd)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            steps = np.where(dAd > 0, run.rz / dAd, np.inf)
         flat = ~lost & (dAd <= 0)
+        if precondition is None:
+            # As for one column: is the curvature rounding of zero?
+            seen = ~lost & ((steps > LONG * run.shortest) | (run.r_norm > LONG * b_norm[run.index]))
+            if seen.any():
+                zero = np.finfo(b.dtype).eps * _dots(run.d[seen], run.d[seen]) / run.shortest[seen]
+                flat[seen] |= np.abs(dAd[seen]) <= zero
+        run.shortest = np.minimum(run.shortest, steps)
         if (lost | flat).any():
             going = ~(lost | flat)
             squares = np.where(flat, _dots(run.d, run.d), 1.0)

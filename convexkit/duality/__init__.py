@@ -9,7 +9,7 @@ from .kkt import ATTAINABLE, KKTResiduals, kkt_residuals
 from .lagrangian import Lagrangian
 from .multipliers import PrimalDualPoint, split_by_sign
 from .optimality import OptimalityCertificate
-from .rows import NOTICEABLE, coefficient_size, row_floor, row_largest
+from .rows import NOTICEABLE, coefficient_size, row_floor, row_largest, row_terms
 from .sensitivity import Sensitivity, sensitivity
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "row_floor",
     "row_largest",
     "row_sizes",
+    "row_terms",
     "row_terms_at",
     "row_values",
     "sensitivity",

@@ -9,8 +9,9 @@ from scipy.optimize import Bounds
 from scipy.optimize import minimize as scipy_minimize
 
 from ..errors import ProblemError
-from ..quadratic import Minimum, Quadratic, entry_size, factored_minimum, formed, is_zero, restricted
-from .multipliers import split_by_sign
+from ..quadratic import Minimum, Quadratic, entry_size, formed
+from .infimum import by_products, infimum, is_flat, part
+from .multipliers import SLOPE_TOLERANCE, split_by_sign
 
 
 class OverBox(NamedTuple):
@@ -31,23 +32,29 @@ def minimum_over_box(f: Quadratic, lb: np.ndarray, ub: np.ndarray) -> OverBox:
     factorization for the variables strictly inside. An affine f takes neither.
     """
     none = np.zeros(f.n)
-    if f.P is None or is_zero(formed(f)):
+    if is_flat(f):
         return _balanced(f, _corner(f.q, lb, ub), lb, ub)
-    free = factored_minimum(f)
-    if free.x is None or (not free.leftover.any() and (free.x >= lb).all() and (free.x <= ub).all()):
+    free = infimum(f)
+    if free.x is None or (not _matters(f, free.leftover) and (free.x >= lb).all() and (free.x <= ub).all()):
         return OverBox(none, none, free)  # bounds add no curvature: without it the infimum of L is -inf
     x = _box_minimizer(f, lb, ub)
     slope = f.gradient(x)
     # Variables strictly inside have slope zero; solve for that exactly, and keep it if it stays inside.
     inside = (x > lb) & (x < ub)
     if inside.any():
-        reduced = factored_minimum(Quadratic(restricted(formed(f), inside), slope[inside]))
-        if reduced.x is not None and not reduced.leftover.any():
+        reduced = infimum(Quadratic(part(f, inside), slope[inside]))
+        if reduced.x is not None and not _matters(f, reduced.leftover):
             moved = x.copy()
             moved[inside] += reduced.x
             if (moved >= lb).all() and (moved <= ub).all():
                 x = moved
     return _balanced(f, x, lb, ub)
+
+
+def _matters(f: Quadratic, leftover: np.ndarray) -> bool:
+    """Whether a slope that is left is more than what conjugate gradient leaves; a factorization leaves none."""
+    small = SLOPE_TOLERANCE * float(np.abs(f.q).max(initial=0.0)) if by_products(f) else 0.0
+    return bool((np.abs(leftover) > small).any())
 
 
 def _balanced(f: Quadratic, x: np.ndarray, lb: np.ndarray, ub: np.ndarray) -> OverBox:
@@ -59,7 +66,7 @@ def _balanced(f: Quadratic, x: np.ndarray, lb: np.ndarray, ub: np.ndarray) -> Ov
     value = f.r + constant - 0.5 * float(x @ f.hessp(x))
     if leftover.any() and f.P is not None:
         # Without a bound on that side, a slope is zero up to what the minimisation left of it.
-        return OverBox(lam_lb, lam_ub, factored_minimum(Quadratic._of(f.P, f.q - lam_lb + lam_ub, f.r + constant)))
+        return OverBox(lam_lb, lam_ub, infimum(Quadratic._of(f.P, f.q - lam_lb + lam_ub, f.r + constant)))
     return OverBox(lam_lb, lam_ub, Minimum(value, x, leftover, None))
 
 
@@ -74,7 +81,7 @@ def _box_minimizer(f: Quadratic, lb: np.ndarray, ub: np.ndarray) -> np.ndarray:
     """A point in the box with f nearly as low as it gets; the start, if f falls out of the floats' range."""
     start = np.clip(np.zeros(f.n), lb, ub)
     # Powers of two are exact, so that a scale does not change the answer, only keeps its squares finite.
-    scale = 2.0 ** -np.ceil(np.log2(max(float(np.abs(f.q).max()), entry_size(formed(f)))))
+    scale = 2.0 ** -np.ceil(np.log2(max(float(np.abs(f.q).max()), 1.0 if by_products(f) else entry_size(formed(f)))))
     with np.errstate(over="ignore", invalid="ignore"):
         try:
             found = scipy_minimize(lambda x: scale * f.value(x), start, jac=lambda x: scale * f.gradient(x),

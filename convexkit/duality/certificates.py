@@ -10,8 +10,9 @@ import numpy as np
 
 from ..errors import ProblemError
 from ..problem import QCQP
-from ..quadratic import Quadratic, minimum
+from ..quadratic import Quadratic
 from .cones import Parts, cones_at_point
+from .infimum import infimum
 from .kkt import kkt_residuals
 from .lagrangian import Lagrangian
 from .multipliers import SIGN_TOLERANCE, multipliers, slope_terms
@@ -45,7 +46,7 @@ def weighted_infimum(problem: QCQP, weights: Any) -> tuple[float, float]:
     if combined.r == -np.inf:
         return -np.inf, 0.0
     # The tangent at x is a bound everywhere: combined(y) ≥ value + leftoverᵀy.
-    value, x, leftover = minimum(combined)
+    value, x, leftover, _ = infimum(combined)
     if x is None:
         return -np.inf, 0.0
     terms = slope_terms(feasibility, *every)

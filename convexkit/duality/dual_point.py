@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 
 from ..problem import QCQP
-from ..quadratic import Minimum, Quadratic, factored_minimum, falling_direction, formed, restricted
+from ..quadratic import Minimum, Quadratic
 from ..validation import dense
 from .box import minimum_over_box
 from .cones import Parts, cones_at_point
-from .multipliers import absent_limit, multipliers, slope_terms, wrong_sign
+from .infimum import downhill, infimum, part
+from .multipliers import SLOPE_TOLERANCE, absent_limit, multipliers, slope_terms, wrong_sign
 
-# A component of the slope is rounding if it is below this share of the terms that were summed to it.
-SLOPE_TOLERANCE = 1e-7
 # Entries of a direction that a sentence shows.
 SHOWN = 4
 
@@ -110,7 +109,7 @@ class DualPoint:
         if self.in_domain or self._sign or self._function is None or self._found is None:
             return None
         if self._found.x is None:
-            return falling_direction(self._function)[1]
+            return downhill(self._function)
         size = _length(self.leftover)
         return -self.leftover / size if 0 < size < np.inf else None
 
@@ -170,8 +169,8 @@ class DualPoint:
             if not free.any():
                 return np.zeros((len(J), len(J)))
             J = J[:, free]
-            P = Quadratic._of(restricted(formed(P), free), np.zeros(int(free.sum())), 0.0)
-            solve = factored_minimum(P).solve
+            P = Quadratic._of(part(P, free), np.zeros(int(free.sum())), 0.0)
+            solve = infimum(P).solve
         if solve is None or not len(J):
             return np.zeros((len(J), len(J)))
         # P⁺ = P⁺PP⁺ keeps symmetry and sign.
@@ -240,7 +239,7 @@ def evaluate(lagrangian: Any, lam: Any, nu: Any, lam_lb: Any, lam_ub: Any, lam_c
         lam_lb, lam_ub, found = minimum_over_box(function, pr.lb, pr.ub)
         own = (lam, nu, lam_lb, lam_ub, lam_cones)
     else:
-        found = factored_minimum(function)
+        found = infimum(function)
     if found.x is None:
         return outside(function=function, found=found)
     if not (np.isfinite(found.value) and np.isfinite(found.x).all()):

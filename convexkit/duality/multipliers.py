@@ -15,6 +15,8 @@ from .cones import Parts, pull_terms
 
 # A multiplier down to -SIGN_TOLERANCE·max|lam| is rounding of zero and is read as zero.
 SIGN_TOLERANCE = 1e-9
+# A component of the slope is rounding if it is below this share of the terms that were summed to it.
+SLOPE_TOLERANCE = 1e-7
 
 
 class PrimalDualPoint(NamedTuple):

@@ -55,7 +55,7 @@ def _curvature(n: int, terms: list[tuple[float, Quadratic]]) -> Any:
     if not terms:
         return None
     if "operator" in kinds:
-        return SymmetricOperator(n, lambda v: sum(w * f.hessp(v) for w, f in terms))
+        return _operator_sum(n, terms)
     factored = kinds.get("factored", [])
     positive = all(w > 0 for w, _ in factored)
     if len(terms) == 1 and factored and positive:
@@ -68,7 +68,7 @@ def _curvature(n: int, terms: list[tuple[float, Quadratic]]) -> Any:
     if "dense" in kinds or n <= LARGE or rows > n:
         return _dense_sum(n, kinds)
     if not positive:
-        return SymmetricOperator(n, lambda v: sum(w * f.hessp(v) for w, f in terms))
+        return _operator_sum(n, terms)
     diagonal = _diagonal_sum(n, factored)
     dense = [np.sqrt(w) * P.factor for w, P in factored if not sp.issparse(P.factor)]
     thin = [np.sqrt(w) * P.factor for w, P in factored if sp.issparse(P.factor)]
@@ -81,6 +81,16 @@ def _curvature(n: int, terms: list[tuple[float, Quadratic]]) -> Any:
         stack = sp.vstack(thin, format="csr")
         base = base + stack.T @ stack
     return SummedMatrix(sp.csr_array(base), np.concatenate(dense)) if dense else sp.csr_array(base)
+
+
+def _operator_sum(n: int, terms: list[tuple[float, Quadratic]]) -> SymmetricOperator:
+    """v -> Σ w·Pv, with the least eigenvalue that follows where each P says its own."""
+    least: list[Any] = [getattr(f.P, "min_eigenvalue", None) for _, f in terms]
+    known = all(value is not None for value in least) and all(w >= 0 for w, _ in terms)
+    return SymmetricOperator(n, lambda v: sum(w * f.hessp(v) for w, f in terms),
+                             matmat=lambda V: sum(w * (f.P @ V) for w, f in terms),
+                             min_eigenvalue=float(sum(w * value for (w, _), value in zip(terms, least, strict=True)))
+                             if known else None)
 
 
 def _sparse_sum(n: int, terms: list[tuple[float, Any]]) -> Any:
