@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from scipy.linalg import eigh
 
-from ..convex_sets import ConvexSet, SupportValue, support_function
+from ..convex_sets import ConvexSet, SupportValue, support_function, tightly
 from ..duality import Lagrangian, kkt_residuals
 from ..errors import ProblemError
 from ..problem import QCQP, lp
 from ..quadratic import Quadratic, minimum
 from ..smooth import minimize
-from ..solution import Solution, Status
+from ..solution import Status
 from ..solver import solve
 from ..validation import as_vector, in_range
 from .functions import LogSumExp, MaxAffine, NegativeEntropy, Norm
@@ -266,7 +266,7 @@ def _of_problem(f: QCQP, y: np.ndarray, tol: float) -> ConjugateValue:
     f0 = f.objective
     tilted = QCQP(Quadratic(f0.P, np.asarray(f0.q, dtype=np.float64) - y, f0.r), f.inequalities, G=f.G, h=f.h, A=f.A,
                   b=f.b, lb=f.lb, ub=f.ub, cones=f.cones)
-    solution: Solution = solve(tilted, tol=tol)
+    solution = tightly(tilted, tol)
     if solution.status is Status.INFEASIBLE:
         return ConjugateValue(solution.status, f"f is +inf everywhere: {solution.message}", -np.inf, solution.x,
                               -np.inf, False, None, solution.nit)

@@ -3,10 +3,10 @@
 from .cones import ConeMembership, DualConeMembership, cone_membership, dual_cone_membership
 from .distance import NearestPoints, nearest_points
 from .hyperplanes import Hyperplane, HyperplaneStatus, separating_hyperplane, supporting_hyperplane
-from .projection import Projection, project
+from .projection import Projection, project, tightly
 from .sets import ConvexSet
 from .support import SupportValue, support_function
 
 __all__ = ["ConeMembership", "ConvexSet", "DualConeMembership", "Hyperplane", "HyperplaneStatus", "NearestPoints",
            "Projection", "SupportValue", "cone_membership", "dual_cone_membership", "nearest_points", "project",
-           "separating_hyperplane", "support_function", "supporting_hyperplane"]
+           "separating_hyperplane", "support_function", "supporting_hyperplane", "tightly"]

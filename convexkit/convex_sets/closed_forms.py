@@ -201,7 +201,7 @@ class QuadraticForm(Form):
 
         In the coordinates of P's eigenvectors, with n for the flat ones and c for the curved ones:
         q_n = 0:  y_n = 0 is needed; an ellipsoid around -P⁺q, or a cylinder over one
-        q_n ≠ 0:  the set opens along -q_n, as a parabola does; y_n = t·q_n with t > 0 is needed, and t is the multiplier
+        q_n ≠ 0:  the set opens along -q_n, as a parabola does; y_n = t·q_n with t > 0 is needed; t is the multiplier
         """
         w, V = self._curvature()
         if w is None:

@@ -350,7 +350,7 @@ def supporting_hyperplane(C: Any, x: Any, *, tol: float = 1e-6) -> Hyperplane:
 
 
 def _across(C: ConvexSet) -> np.ndarray | None:
-    """A normal of the affine hull of an image, as far as equalities and the matrix tell it; None if that is everything."""
+    """A normal of the affine hull of an image, as far as equalities and the matrix tell it; None if that is all."""
     assert C.matrix is not None
     fixed = np.eye(C.constraints.n)[C.constraints.lb == C.constraints.ub]
     free = null_space(np.vstack([dense(C.constraints.A), fixed])) if C.constraints.p + len(fixed) else \

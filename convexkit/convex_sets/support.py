@@ -111,8 +111,8 @@ def support_function(of: Any, y: Any, *, tol: float = 1e-8) -> SupportValue:
     along = None if direction is None else _unit(_linear_part(C, direction))
     if z is None:
         how = "the direction." if along is not None else "a parabola, though in no direction of recession."
-        return SupportValue(Status.UNBOUNDED, f"yᵀx rises without end along {how}", np.inf, np.full(C.n, np.nan), np.inf,
-                            False, along)
+        return SupportValue(Status.UNBOUNDED, f"yᵀx rises without end along {how}", np.inf, np.full(C.n, np.nan),
+                            np.inf, False, along)
     value += float(y @ C.offset) if C.offset is not None else 0.0
     return SupportValue(Status.OPTIMAL, "closed form.", value, C.point(z), value, True)
 

@@ -24,10 +24,11 @@ def largest_entry() -> Answer:
     f = ck.MaxAffine(np.eye(3))
     ys = np.array([[0.2, 0.3, 0.5], [0.5, 0.6, -0.1], [0.2, 0.2, 0.2]])
     found = [ck.conjugate(f, y) for y in ys]
-    rates = [y @ one.direction - f(one.direction) for y, one in zip(ys[1:], found[1:], strict=True)]
+    directions = np.array([one.direction for one in found[1:]])
+    rates = [y @ d - f(d) for y, d in zip(ys[1:], directions, strict=True)]
     simplex = ck.support_function(ck.ConvexSet.simplex(3), [3.0, -1.0, 2.0])
     return Answer(
-        None, None, None, {"directions": np.array([one.direction for one in found[1:]])},
+        None, None, None, {"directions": directions},
         checks=(
             Check("f*", [one.value for one in found], [0.0, np.inf, np.inf], rtol=1e-8),
             Check("yᵀd - f(d) along the directions given, both positive", rates, [1e-3, 1e-3],
@@ -128,7 +129,8 @@ def _() -> tuple[Check, ...]:
     import cvxpy as cp
 
     theirs = [conjugate(lambda x: cp.power(x[0], 3), y, lambda x: [x >= 0]) for y in (2.0, -1.0)]
-    ours = [-ck.minimize(lambda x, y=y: x[0] ** 3 - y * x[0], [1.0], lb=0.0).value for y in (2.0, -1.0)]
+    ours = [-ck.minimize(lambda x: x[0] ** 3 - 2 * x[0], [1.0], lb=0.0).value,
+            -ck.minimize(lambda x: x[0] ** 3 + x[0], [1.0], lb=0.0).value]
     return (Check("f* at 2 and -1, over x ≥ 0", ours, theirs, "cvxpy"),)
 
 
