@@ -33,8 +33,9 @@ class ConjugateValue:
     value : float; +inf outside the domain of f*
     x : (n,) array that attains it, a subgradient of f* at y; NaN where none does or none was found
     bound : float, f*(y) is proved not to exceed it; +inf where nothing is proved
-    attained : bool or None, whether an x attains the value; None where that is not known
-    direction : (n,) array or None. Outside the domain: a direction along which yᵀx - f(x) rises without end
+    attained : bool or None, whether an x attains the value; None where that is not known, as for a callable f
+    direction : (n,) array or None. Outside the domain: a direction along which yᵀx - f(x) rises without end, where one
+        is known
     status : Status. `optimal` for a finite value, `unbounded` outside the domain, `infeasible` for a function that is
         +inf everywhere (f* is -inf then); `optimal_inaccurate` and others from the solver
     success : bool, the value is known, +inf among them
@@ -283,7 +284,9 @@ def _of_problem(f: QCQP, y: np.ndarray, tol: float) -> ConjugateValue:
 def _of_callable(f: Callable[[np.ndarray], Any], y: np.ndarray, x0: np.ndarray, tol: float) -> ConjugateValue:
     solution = minimize(lambda x: f(x) - (x * y).sum(), x0, tol=tol)
     if solution.status is Status.UNBOUNDED:
-        return _outside(solution.x - x0, f"yᵀx - f(x) was seen to rise without end: {solution.message}", y.size,
-                        solution.nit)
-    return ConjugateValue(solution.status, solution.message, -solution.value, solution.x, -solution.dual_value,
-                          solution.success or None, None, solution.nit)
+        way = solution.x - x0
+        return _outside(way if way.any() else None, f"yᵀx - f(x) was seen to rise without end: {solution.message}",
+                        y.size, solution.nit)
+    # Where the supremum is only approached, Newton's method stops as well, far out and flat: x is no proof.
+    return ConjugateValue(solution.status, solution.message, -solution.value, solution.x, -solution.dual_value, None,
+                          None, solution.nit)

@@ -2,10 +2,12 @@
 
 from .cones import ConeMembership, DualConeMembership, cone_membership, dual_cone_membership
 from .distance import NearestPoints, nearest_points
-from .hyperplanes import Hyperplane, HyperplaneStatus, separating_hyperplane, supporting_hyperplane
+from .hyperplanes import Hyperplane, HyperplaneStatus
 from .projection import Projection, project, tightly
+from .separation import separating_hyperplane
 from .sets import ConvexSet
 from .support import SupportValue, support_function
+from .supporting import supporting_hyperplane
 
 __all__ = ["ConeMembership", "ConvexSet", "DualConeMembership", "Hyperplane", "HyperplaneStatus", "NearestPoints",
            "Projection", "SupportValue", "cone_membership", "dual_cone_membership", "nearest_points", "project",

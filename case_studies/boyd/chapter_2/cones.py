@@ -40,7 +40,8 @@ def ellipsoid() -> Answer:
             Check("λ = ‖Bᵀa‖", solution.lam[0], np.linalg.norm(B.T @ a)),
             Check("S(-a) + S(a), the width", ck.support_function(E, -a).value + found.value,
                   2 * np.linalg.norm(B.T @ a)),
-            Check("KKT residuals of the solve", ck.kkt_residuals(problem, solution.x, solution.lam).max(), 0.0, "the data", 1e-8, "at most"),
+            Check("KKT residuals of the solve", ck.kkt_residuals(problem, solution.x, solution.lam).max(), 0.0,
+                  "the data", 1e-8, "at most"),
         ))
 
 
