@@ -187,6 +187,26 @@ def test_a_set_that_is_not_convex_is_refused_by_name():
         ck.support_function(ck.Quadratic(-np.eye(2), [0.0, 0.0], 1.0), [1.0, 0.0])
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_the_nearest_semidefinite_matrix_splits_a_matrix_between_the_cone_and_its_polar(seed):
+    rng = np.random.default_rng(seed)
+    A = rng.standard_normal((6, 6))
+    A = A + A.T
+    found = ck.project_semidefinite(A if seed else sp.csr_array(A))
+    X, Z = found.X, found.Z
+    np.testing.assert_allclose(X - Z, A, atol=1e-12)
+    assert np.linalg.eigvalsh(X)[0] >= -1e-12
+    assert np.linalg.eigvalsh(Z)[0] >= -1e-12
+    assert np.trace(X @ Z) == pytest.approx(0.0, abs=1e-11)
+    assert found.distance == pytest.approx(np.linalg.norm(A - X))
+    np.testing.assert_allclose(ck.project_semidefinite(X).X, X, atol=1e-12)
+    # For 2×2 matrices the cone is a second-order cone: (x₁₁ - x₂₂, 2x₁₂) against the trace.
+    small = A[:2, :2]
+    T = np.array([[1.0, 0, -1], [0, np.sqrt(2), 0], [1, 0, 1]]) / np.sqrt([[2.0], [1], [2]])  # an isometry
+    cone = ck.project(T @ [small[0, 0], small[0, 1], small[1, 1]], S.second_order_cone(3))
+    assert cone.distance == pytest.approx(ck.project_semidefinite(small).distance, abs=1e-12)
+
+
 # ---------------------------------------------------------------- sets
 
 
@@ -253,10 +273,11 @@ def test_images_of_images_and_their_support_functions():
     (lambda: ck.nearest_points(S.simplex(3), 1.0), "D must be a ConvexSet"),
     (lambda: ck.separating_hyperplane(S.simplex(3), S.simplex(2)), "C lies in 3 dimensions, D in 2"),
     (lambda: ck.supporting_hyperplane(S.simplex(3), [np.nan, 0.0, 0.0]), "x has 1 entries that are not finite"),
+    (lambda: ck.project_semidefinite([[1.0, 2.0], [0.0, 1.0]]), r"A is not symmetric: A\[0, 1\] = 2 but"),
     (lambda: ck.cone_membership(np.zeros((2, 0)), [1.0, 1.0]), r"generators has shape \(2, 0\); a cone needs at least"),
     (lambda: ck.cone_membership(np.eye(2), [1.0]), "b has length 1; expected 2"),
     (lambda: ck.dual_cone_membership(np.eye(2), [1.0]), "y has length 1; expected 2"),
-], ids=range(30))
+], ids=range(31))
 def test_mistakes_are_named(call, words):
     with pytest.raises(ck.ProblemError, match=words):
         call()

@@ -15,7 +15,7 @@ from ..quadratic.matrices import FactoredMatrix
 from ..solution import Solution, Status
 from ..validation import dense, in_range
 from .attainment import escape
-from .projection import tightly, with_objective
+from .projection import SMALL, displaced, returned, tightly, with_objective
 from .sets import ConvexSet, as_set
 
 # A distance below this share of the points' size is the square root of what a solver leaves of ½d²: there the sets are
@@ -107,7 +107,7 @@ def nearest_points(C: Any, D: Any, *, tol: float = 1e-8) -> NearestPoints:
     tol = in_range("tol", tol, 1e-12, 1e-2, low_open=False, high_open=False)
     constraints, F, off = together(C, D)
     problem = with_objective(constraints, Quadratic.from_factor(F, None, F.T @ off, 0.5 * float(off @ off)))
-    solution = tightly(problem, tol)
+    solution = _sharpened(problem, tightly(problem, tol), tol)
     k = C.constraints.n
     nothing = np.full(C.n, np.nan)
     if solution.status is Status.INFEASIBLE:
@@ -130,6 +130,26 @@ def nearest_points(C: Any, D: Any, *, tol: float = 1e-8) -> NearestPoints:
                              nothing, distance, False, along / np.linalg.norm(along), problem, solution)
     attained = None if run is not None and run.escapes is None else solution.success or None
     return NearestPoints(solution.status, solution.message, x, y, distance, attained, None, problem, solution)
+
+
+def _sharpened(problem: QCQP, solution: Solution, tol: float) -> Solution:
+    """A small distance, solved for once more in units of itself, from where it was found.
+
+    Gaps are relative to at least 1, and ½d² is far below: of a d of 1e-4 the first solve leaves 1 % open.
+    """
+    for _ in range(2):
+        distance = float(np.sqrt(max(2.0 * solution.value, 0.0)))
+        if not (solution.success and 0.0 < distance < SMALL):
+            break
+        again = tightly(displaced(problem, solution.x, distance), tol)
+        better = returned(problem, again, solution.x, distance, tol) if again.success else solution
+        if not better.value <= solution.value or better.residuals is None or better.residuals.primal > tol:
+            break
+        settled = better.value > 0.98 * solution.value
+        solution = better
+        if settled:
+            break
+    return solution
 
 
 def _shared(constraints: QCQP, F: np.ndarray, off: np.ndarray, tol: float) -> np.ndarray | None:

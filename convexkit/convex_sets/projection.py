@@ -210,32 +210,40 @@ def _by_solver(C: ConvexSet, a: np.ndarray, problem: QCQP, tol: float, start: fl
     """
     if C.matrix is not None:
         return tightly(problem, tol)
-    unit, near = 1.0, tightly(displaced(problem, a), tol)
+    near = tightly(displaced(problem, a), tol)
     if near.certificate is not None or not np.isfinite(near.x).all():
         return near
     distance = float(np.linalg.norm(near.x))
+    found = returned(problem, near, a, 1.0, tol)
     if near.success and 0.0 < distance < SMALL:
         again = tightly(displaced(problem, a, distance), tol)
         if again.success:
-            unit, near = distance, again
-    # In units of s: d + Σ lam∇f = 0 becomes s²·lam for rows, and s·lam for bounds, which are in units of s themselves.
-    rows, bounds = unit**2, unit
-    x = unit * near.x + a
-    lam, nu, lam_lb, lam_ub = rows * near.lam, rows * near.nu, bounds * near.lam_lb, bounds * near.lam_ub
-    cones = tuple(rows * z for z in near.lam_cones)
+            found = returned(problem, again, a, distance, tol)
+    return replace(found, seconds=time.perf_counter() - start)
+
+
+def returned(problem: QCQP, near: Solution, a: np.ndarray, s: float, tol: float) -> Solution:
+    """The solution of `displaced`, for the problem itself.
+
+    The objective was divided by s² and the rows were not, so that their multipliers are s² times as large; bounds were
+    divided by s, and theirs are s times as large.
+    """
+    x = s * near.x + a
+    lam, nu, lam_lb, lam_ub = s**2 * near.lam, s**2 * near.nu, s * near.lam_lb, s * near.lam_ub
+    cones = tuple(s**2 * z for z in near.lam_cones)
     residuals = kkt_residuals(problem, x, lam, nu, lam_lb, lam_ub, cones)
     return replace(near, x=x, lam=lam, nu=nu, lam_lb=lam_lb, lam_ub=lam_ub, lam_cones=cones, value=residuals.value,
-                   dual_value=residuals.dual_value, residuals=residuals if residuals.max() <= tol else near.residuals,
-                   seconds=time.perf_counter() - start)
+                   dual_value=residuals.dual_value, residuals=residuals if residuals.max() <= tol else near.residuals)
 
 
 def displaced(problem: QCQP, a: np.ndarray, s: float = 1.0) -> QCQP:
-    """The constraints in d = (x - a)/s, and the objective ½‖d‖²."""
+    """The problem in d = (x - a)/s, with its objective divided by s²."""
     def shifted(f: Quadratic) -> Quadratic:
         return Quadratic(None, s * f.gradient(a), f(a)) if f.P is None else \
             Quadratic(f.P if s == 1.0 else s * s * f.hessian(), s * f.gradient(a), f(a))
 
-    return QCQP(Quadratic(problem.objective.P, np.zeros(problem.n)), [shifted(f) for f in problem.inequalities],
+    f0 = problem.objective
+    return QCQP(Quadratic(f0.P, f0.gradient(a) / s, f0(a) / s**2), [shifted(f) for f in problem.inequalities],
                 G=s * problem.G, h=problem.h - problem.G @ a, A=s * problem.A, b=problem.b - problem.A @ a,
                 lb=(problem.lb - a) / s, ub=(problem.ub - a) / s,
                 cones=[SecondOrderCone(s * k.A, k.b + k.A @ a, s * k.c, k.d + float(k.c @ a)) for k in problem.cones])
