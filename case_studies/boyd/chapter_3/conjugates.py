@@ -50,7 +50,7 @@ def _() -> tuple[Check, ...]:
 
 
 @chapter.case(
-    "3.22", "C3-05", "Example 3.22", "The conjugate of a quadratic",
+    "E3.22", "C3-05", "Example 3.22", "The conjugate of a quadratic",
     statement="f(x) = ½xᵀQx with Q positive definite has the conjugate ½yᵀQ⁻¹y, attained at x = Q⁻¹y.",
     primal="maximise yᵀx - ½xᵀQx",
     dual="f*(y) = ½yᵀQ⁻¹y")
@@ -80,7 +80,7 @@ def _() -> tuple[Check, ...]:
 
 
 @chapter.case(
-    "3.25", "C3-09", "Example 3.25", "Log-sum-exp and the negative entropy",
+    "E3.25", "C3-09", "Example 3.25", "Log-sum-exp and the negative entropy",
     statement="The conjugate of log Σ exp(xᵢ) is Σ yᵢ log yᵢ on the simplex. Adding the same number to all xᵢ adds it "
               "to the function: only y that sum to one can hold that.",
     primal="maximise yᵀx - log Σ exp(xᵢ)",
@@ -116,7 +116,7 @@ def _() -> tuple[Check, ...]:
 
 
 @chapter.case(
-    "3.26", "C3-07", "Example 3.26", "The conjugate of a norm",
+    "E3.26", "C3-07", "Example 3.26", "The conjugate of a norm",
     statement="A norm's conjugate is 0 on the unit ball of the dual norm and +∞ outside: if ‖y‖ exceeds 1 there, some "
               "x has yᵀx > ‖x‖, and so has every multiple of it.",
     primal="maximise yᵀx - ‖x‖",

@@ -55,12 +55,13 @@ SLOPES, INTERCEPTS = np.array([-2.0, -1.0, 1.0, 3.0]), np.array([-3.0, 0.0, 0.0,
     primal="maximise yx - t   subject to  aᵢx + bᵢ ≤ t",
     dual="minimise -bᵀθ   subject to  aᵀθ = y,  θ ≥ 0,  1ᵀθ = 1")
 def piecewise() -> Answer:
-    f = ck.MaxAffine(SLOPES, INTERCEPTS)
+    slopes, intercepts = np.array([-2.0, -1.0, 1.0, 3.0]), np.array([-3.0, 0.0, 0.0, -4.0])
+    f = ck.MaxAffine(slopes, intercepts)
     ys = np.array([-1.5, 0.0, 2.0])
     found = [ck.conjugate(f, [y]) for y in ys]
     dense = np.linspace(-1.9, 2.9, 17)
     beyond = [ck.conjugate(f, [y]).value for y in (-2.5, 3.1)]
-    problem = ck.lp([-2.0, 1.0], np.c_[SLOPES, -np.ones(4)], -INTERCEPTS)
+    problem = ck.lp([-2.0, 1.0], np.c_[slopes, -np.ones(4)], -intercepts)
     solution = solved(problem)
     return Answer(
         None, None, np.array([one.x[0] for one in found]), {"θ at y = 2": solution.lam},
@@ -68,7 +69,7 @@ def piecewise() -> Answer:
             Check("f* at -1.5, 0, 2", [one.value for one in found], [1.5, 0.0, 2.0]),
             Check("what multipliers prove", [one.bound for one in found], [1.5, 0.0, 2.0]),
             Check("f* at 17 points between", [ck.conjugate(f, [y]).value for y in dense],
-                  np.interp(dense, SLOPES, -INTERCEPTS), "interpolation"),
+                  np.interp(dense, slopes, -intercepts), "interpolation"),
             Check("f* at -2.5 and 3.1", beyond, [np.inf, np.inf]),
             Check("θ at y = 2, halfway between the slopes 1 and 3", solution.lam, [0.0, 0.0, 0.5, 0.5], "by hand"),
             Check("the corners of f that attain f* at -1.5 and 2", [found[0].x[0], found[2].x[0]],
@@ -147,11 +148,6 @@ def _(axes: Any) -> None:
     axes.legend(frameon=False)
 
 
-def of_inverse(x: Any) -> Any:
-    """tr X / det X = tr X⁻¹ for X = [x₁ x₂; x₂ x₃], and nothing unless both are positive."""
-    return anp.exp(anp.log(x[0] + x[2]) - anp.log(x[0] * x[2] - x[1] ** 2))
-
-
 @chapter.case(
     "3.37", "C3-10", "Exercise 3.37", "The conjugate of the trace of the inverse",
     statement="f(X) = tr X⁻¹ on positive definite matrices, here 2×2. The supremum of tr(YX) - tr X⁻¹ is where X⁻² = "
@@ -159,8 +155,11 @@ def of_inverse(x: Any) -> Any:
     primal="maximise tr(YX) - tr X⁻¹   subject to  X ≻ 0",
     dual="f*(Y) = -2 tr (-Y)^½  for Y ⪯ 0,   X = (-Y)^-½")
 def trace_of_inverse() -> Answer:
+    def f(x: Any) -> Any:  # X = [x₁ x₂; x₂ x₃]: tr X / det X, and nothing unless both are positive
+        return anp.exp(anp.log(x[0] + x[2]) - anp.log(x[0] * x[2] - x[1] ** 2))
+
     Ys = [-np.diag([1.0, 4.0]), -np.array([[2.0, 1.0], [1.0, 2.0]])]
-    found = [ck.conjugate(of_inverse, [Y[0, 0], 2 * Y[0, 1], Y[1, 1]], x0=[1.0, 0.0, 1.0]) for Y in Ys]
+    found = [ck.conjugate(f, [Y[0, 0], 2 * Y[0, 1], Y[1, 1]], x0=[1.0, 0.0, 1.0]) for Y in Ys]
 
     def root(M: np.ndarray, power: float) -> np.ndarray:
         w, V = np.linalg.eigh(M)
@@ -185,7 +184,10 @@ def _() -> tuple[Check, ...]:
     Y = -np.array([[2.0, 1.0], [1.0, 2.0]])
     model = cp.Problem(cp.Maximize(cp.trace(Y @ X) - cp.tr_inv(X)))
     model.solve(solver="CLARABEL")
-    ours = ck.conjugate(of_inverse, [Y[0, 0], 2 * Y[0, 1], Y[1, 1]], x0=[1.0, 0.0, 1.0]).value
+    def f(x: Any) -> Any:
+        return anp.exp(anp.log(x[0] + x[2]) - anp.log(x[0] * x[2] - x[1] ** 2))
+
+    ours = ck.conjugate(f, [Y[0, 0], 2 * Y[0, 1], Y[1, 1]], x0=[1.0, 0.0, 1.0]).value
     return (Check("f*(-[2 1; 1 2])", ours, model.value, "cvxpy"),)
 
 

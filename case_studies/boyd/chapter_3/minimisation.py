@@ -45,7 +45,7 @@ def partial() -> Answer:
 
 
 @chapter.case(
-    "3.9", "C3-16", "Example 3.9", "The least-squares cost as a function of the weights",
+    "E3.9", "C3-16", "Example 3.9", "The least-squares cost as a function of the weights",
     statement="The smallest weighted sum of squared residuals, g(w) = min over x of Σ wᵢ(aᵢᵀx - bᵢ)², is a minimum of "
               "functions that are linear in w, hence concave. The squared residuals at the minimum are a "
               "supergradient.",
