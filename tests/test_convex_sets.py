@@ -622,3 +622,18 @@ def test_a_membership_does_not_verify_with_another_point():
     assert not dataclasses.replace(found, point=np.array([1.0, 1.0])).verify()
     inside = ck.cone_membership(np.eye(2), [1.0, 1.0])
     assert not dataclasses.replace(inside, point=np.array([1.0, 2.0])).verify()
+
+
+# ---------------------------------------------------------------- size
+
+
+def test_large_sparse_sets_stay_sparse():
+    n = 5000
+    box = S.box(-np.ones(n), np.ones(n))
+    beyond = S(G=sp.csr_array(-np.ones((1, n))), h=[-2.0 * n], ub=np.full(n, 4.0))
+    near = ck.nearest_points(box, beyond)
+    assert near.success
+    assert near.distance == pytest.approx(np.sqrt(n), rel=1e-8)
+    budget = S(G=sp.csr_array(np.ones((1, n))), h=[float(n)], lb=0.0)
+    found = ck.project(np.full(n, 3.0), budget)
+    np.testing.assert_allclose(found.x, np.ones(n), atol=1e-8)

@@ -10,7 +10,7 @@ from ..problem import QCQP
 from ..quadratic import Quadratic
 from ..solution import Solution
 from ..validation import dense
-from .distance import lifted, together, widened
+from .distance import lifted, stacked_rows, together, widened
 from .sets import ConvexSet
 
 
@@ -24,7 +24,7 @@ def relaxed(C: ConvexSet, D: ConvexSet) -> QCQP:
     eye, (low, high) = np.eye(n), _loose(C.constraints, D.constraints)
     rows = np.vstack([dense(both.G), -eye[low], eye[high]])
     rows = np.hstack([rows, -np.maximum(np.linalg.norm(rows, axis=1), np.finfo(float).tiny)[:, None]])
-    A = np.vstack([dense(both.A), F])
+    A = dense(stacked_rows(both.A, F))
     cones = [widened(k, 0, 1, [max(float(np.linalg.norm(k.c)), float(abs(dense(k.A)).max()))]) for k in both.cones]
     return QCQP(Quadratic(None, last), curved, G=rows, h=np.concatenate([both.h, -both.lb[low], both.ub[high]]),
                 A=np.hstack([A, np.zeros((len(A), 1))]), b=np.append(both.b, -off),

@@ -31,7 +31,8 @@ def largest_entry() -> Answer:
         None, None, None, {},
         checks=(
             Check("f*", [one.value for one in found], [0.0, np.inf, np.inf], rtol=1e-8),
-            Check("yᵀd > f(d) for both directions given", [rate > 1e-3 for rate in rates], [True, True], "they prove it"),
+            Check("yᵀd > f(d) for both directions given", [rate > 1e-3 for rate in rates], [True, True],
+                  "they prove it"),
             Check("f is the support function of the simplex", simplex.value, f([3.0, -1.0, 2.0])),
         ))
 
