@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from scipy.linalg import eigh
 
-from ..convex_sets import ConvexSet, SupportValue, support_function, tightly
-from ..duality import Lagrangian, kkt_residuals
+from ..convex_sets import ConvexSet, SupportValue, support_function, tightly, upper_bound
+from ..duality import kkt_residuals
 from ..errors import ProblemError
 from ..problem import QCQP, lp
 from ..quadratic import Quadratic, minimum
@@ -274,8 +274,7 @@ def _of_problem(f: QCQP, y: np.ndarray, tol: float) -> ConjugateValue:
     if solution.status is Status.UNBOUNDED:
         return _outside(solution.certificate.direction, "yᵀx - f(x) rises without end on the feasible set.",  # type: ignore[union-attr]
                         f.n, solution.nit)
-    bound = -Lagrangian(tilted).dual_function(solution.lam, solution.nu, solution.lam_lb, solution.lam_ub,
-                                              solution.lam_cones)
+    bound = upper_bound(tilted, solution)
     attained = solution.success or None if not f.cones else None
     return ConjugateValue(solution.status, solution.message, -solution.value, solution.x, bound, attained, None,
                           solution.nit)

@@ -60,6 +60,8 @@ def supporting_hyperplane(C: Any, x: Any, *, tol: float = 1e-6) -> Hyperplane:
     if C.matrix is None:
         if violation(C.constraints, x) > tol:
             return _outside(C, x)
+        if not all(f.is_convex() for f in C.constraints.inequalities):
+            solve(C.constraints)  # raises, with the name of the quadratic
         a = _outward(C.constraints, x, tol)
     else:
         found = project(x, C)
@@ -78,11 +80,13 @@ def supporting_hyperplane(C: Any, x: Any, *, tol: float = 1e-6) -> Hyperplane:
                           nothing, np.nan, np.nan, False, x)
     a = a / np.linalg.norm(a)
     b = float(a @ x)
-    highest = support_function(C, a)
-    proved = highest.bound <= b + max(tol, CONTACT) * max(1.0, float(abs(x).max()))
-    if not proved:
-        return Hyperplane(HyperplaneStatus.UNKNOWN, f"the normal of the active constraints is none of the set: aᵀz "
-                          f"rises {highest.bound - b:.1e} above aᵀx.", nothing, np.nan, np.nan, False, x)
+    # Slopes of active constraints are normals: 0 ≥ f(z) ≥ f(x) + ∇f(x)ᵀ(z - x), with f(x) = 0. What multipliers of an
+    # image's relaxed problem say is asked of the support function.
+    if C.matrix is not None:
+        highest = support_function(C, a)
+        if not highest.bound <= b + max(tol, CONTACT) * max(1.0, float(abs(x).max())):
+            return Hyperplane(HyperplaneStatus.UNKNOWN, f"the normal that was found is none of the set: aᵀz rises "
+                              f"{highest.bound - b:.1e} above aᵀx.", nothing, np.nan, np.nan, False, x)
     return Hyperplane(HyperplaneStatus.SUPPORTING, "aᵀz ≤ aᵀx on the whole set.", a, b, 0.0, True, x)
 
 
@@ -134,9 +138,9 @@ def _outward(problem: QCQP, x: np.ndarray, tol: float) -> np.ndarray | None:
     for cone in problem.cones:
         s = cone.slack(x)
         height, tail = float(s[0]), s[1:]
-        terms = abs(height) + float(np.linalg.norm(tail)) or 1.0
+        A = dense(cone.A)
+        terms = float(abs(cone.c) @ abs(x)) + abs(cone.d) + float(np.linalg.norm(abs(A) @ abs(x) + abs(cone.b)))
         if active(float(np.linalg.norm(tail)) - height, terms):
-            A = dense(cone.A)
             if np.linalg.norm(tail) > tol * (abs(cone.d) + float(np.linalg.norm(cone.b)) + float(abs(A).max()) * size):
                 normals.append(A.T @ tail / np.linalg.norm(tail) - cone.c)
             else:
