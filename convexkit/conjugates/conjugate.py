@@ -30,7 +30,7 @@ class ConjugateValue:
 
     Attributes
     ----------
-    value : float; +inf outside the domain of f*
+    value : float; +inf outside the domain of f*. Without success, what yᵀx - f(x) was seen to reach
     x : (n,) array that attains it, a subgradient of f* at y; NaN where none does or none was found
     bound : float, f*(y) is proved not to exceed it; +inf where nothing is proved
     attained : bool or None, whether an x attains the value; None where that is not known, as for a callable f

@@ -143,7 +143,7 @@ def _(axes: Any) -> None:
     axes.plot(x, 2 * x, color="tab:orange", label="2x")
     axes.plot(x, 2 * x - 2 * (2 / 3) ** 1.5, "--", color="tab:orange", linewidth=0.9, label="tangent, 2x - f*(2)")
     axes.plot([best, best], [best**3, 2 * best], color="k", linewidth=1)
-    axes.annotate("f*(2) = 1.089", (best, 1.1), (best - 0.42, 1.0))
+    axes.annotate("f*(2) = 1.089", (best, 1.1), (1.05, -0.4), arrowprops={"arrowstyle": "-", "color": "0.5"})
     axes.set(xlabel="x", ylim=(-1.2, 3.4))
     axes.legend(frameon=False)
 
