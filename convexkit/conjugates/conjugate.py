@@ -192,7 +192,7 @@ def _value(f: Any, x: np.ndarray, tol: float) -> float:
 
 
 def _finite(value: float, x: np.ndarray, message: str = "closed form.", *, attained: bool = True) -> ConjugateValue:
-    return ConjugateValue(Status.OPTIMAL, message, value, x, value, attained)
+    return ConjugateValue(Status.OPTIMAL, message, value, x + 0.0, value, attained)  # no -0.0
 
 
 def _outside(direction: np.ndarray | None, message: str, n: int, nit: int = 0) -> ConjugateValue:
