@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from scipy.linalg import eigh
 
-from ..convex_sets import ConvexSet, SupportValue, support_function
-from ..duality import Lagrangian, kkt_residuals
+from ..convex_sets import ConvexSet, SupportValue, support_function, tightly, upper_bound
+from ..duality import kkt_residuals
 from ..errors import ProblemError
 from ..problem import QCQP, lp
 from ..quadratic import Quadratic, minimum
 from ..smooth import minimize
-from ..solution import Solution, Status
+from ..solution import Status
 from ..solver import solve
 from ..validation import as_vector, in_range
 from .functions import LogSumExp, MaxAffine, NegativeEntropy, Norm
@@ -30,11 +30,12 @@ class ConjugateValue:
 
     Attributes
     ----------
-    value : float; +inf outside the domain of f*
+    value : float; +inf outside the domain of f*. Without success, what yᵀx - f(x) was seen to reach
     x : (n,) array that attains it, a subgradient of f* at y; NaN where none does or none was found
     bound : float, f*(y) is proved not to exceed it; +inf where nothing is proved
-    attained : bool or None, whether an x attains the value; None where that is not known
-    direction : (n,) array or None. Outside the domain: a direction along which yᵀx - f(x) rises without end
+    attained : bool or None, whether an x attains the value; None where that is not known, as for a callable f
+    direction : (n,) array or None. Outside the domain: a direction along which yᵀx - f(x) rises without end, where one
+        is known
     status : Status. `optimal` for a finite value, `unbounded` outside the domain, `infeasible` for a function that is
         +inf everywhere (f* is -inf then); `optimal_inaccurate` and others from the solver
     success : bool, the value is known, +inf among them
@@ -191,7 +192,7 @@ def _value(f: Any, x: np.ndarray, tol: float) -> float:
 
 
 def _finite(value: float, x: np.ndarray, message: str = "closed form.", *, attained: bool = True) -> ConjugateValue:
-    return ConjugateValue(Status.OPTIMAL, message, value, x, value, attained)
+    return ConjugateValue(Status.OPTIMAL, message, value, x + 0.0, value, attained)  # no -0.0
 
 
 def _outside(direction: np.ndarray | None, message: str, n: int, nit: int = 0) -> ConjugateValue:
@@ -266,15 +267,14 @@ def _of_problem(f: QCQP, y: np.ndarray, tol: float) -> ConjugateValue:
     f0 = f.objective
     tilted = QCQP(Quadratic(f0.P, np.asarray(f0.q, dtype=np.float64) - y, f0.r), f.inequalities, G=f.G, h=f.h, A=f.A,
                   b=f.b, lb=f.lb, ub=f.ub, cones=f.cones)
-    solution: Solution = solve(tilted, tol=tol)
+    solution = tightly(tilted, tol)
     if solution.status is Status.INFEASIBLE:
         return ConjugateValue(solution.status, f"f is +inf everywhere: {solution.message}", -np.inf, solution.x,
                               -np.inf, False, None, solution.nit)
     if solution.status is Status.UNBOUNDED:
         return _outside(solution.certificate.direction, "yᵀx - f(x) rises without end on the feasible set.",  # type: ignore[union-attr]
                         f.n, solution.nit)
-    bound = -Lagrangian(tilted).dual_function(solution.lam, solution.nu, solution.lam_lb, solution.lam_ub,
-                                              solution.lam_cones)
+    bound = upper_bound(tilted, solution)
     attained = solution.success or None if not f.cones else None
     return ConjugateValue(solution.status, solution.message, -solution.value, solution.x, bound, attained, None,
                           solution.nit)
@@ -283,7 +283,9 @@ def _of_problem(f: QCQP, y: np.ndarray, tol: float) -> ConjugateValue:
 def _of_callable(f: Callable[[np.ndarray], Any], y: np.ndarray, x0: np.ndarray, tol: float) -> ConjugateValue:
     solution = minimize(lambda x: f(x) - (x * y).sum(), x0, tol=tol)
     if solution.status is Status.UNBOUNDED:
-        return _outside(solution.x - x0, f"yᵀx - f(x) was seen to rise without end: {solution.message}", y.size,
-                        solution.nit)
-    return ConjugateValue(solution.status, solution.message, -solution.value, solution.x, -solution.dual_value,
-                          solution.success or None, None, solution.nit)
+        way = solution.x - x0
+        return _outside(way if way.any() else None, f"yᵀx - f(x) was seen to rise without end: {solution.message}",
+                        y.size, solution.nit)
+    # Where the supremum is only approached, Newton's method stops as well, far out and flat: x is no proof.
+    return ConjugateValue(solution.status, solution.message, -solution.value, solution.x, -solution.dual_value, None,
+                          None, solution.nit)

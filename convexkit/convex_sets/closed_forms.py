@@ -8,7 +8,7 @@ ellipsoids, ℓ₁ balls, convex hulls and generated cones. Multipliers are thos
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.linalg import eigh
@@ -35,7 +35,14 @@ def at(x: np.ndarray, lam: np.ndarray | None = None, nu: np.ndarray | None = Non
 
 
 class Form:
-    """What is known of a set in closed form; None where nothing is."""
+    """What is known of a set in closed form; None where nothing is. Parts are given in the order of the annotations.
+
+    A dozen small classes: as dataclasses they would be a tenth of the time that `import convexkit` takes.
+    """
+
+    def __init__(self, *parts: Any) -> None:
+        for name, part in zip(type(self).__annotations__, parts, strict=True):
+            setattr(self, name, part)
 
     def nearest(self, p: np.ndarray) -> Multipliers | None:
         """The z whose point is nearest to p."""
@@ -60,7 +67,6 @@ class ConeForm(Form):
         return np.inf, None, found.x
 
 
-@dataclass(frozen=True)
 class HalfspaceForm(Form):
     """aᵀz ≤ b, a ≠ 0."""
 
@@ -82,7 +88,6 @@ class HalfspaceForm(Form):
         return np.inf, None, across
 
 
-@dataclass(frozen=True)
 class AffineForm(Form):
     """Az = b, rows dependent or not."""
 
@@ -105,7 +110,6 @@ class AffineForm(Form):
         return np.inf, None, across
 
 
-@dataclass(frozen=True)
 class BoxForm(Form):
     """lb ≤ z ≤ ub, infinite where there is no bound."""
 
@@ -128,7 +132,6 @@ class BoxForm(Form):
         return float(np.where(free, 0.0, y) @ z), z, None
 
 
-@dataclass(frozen=True)
 class BallForm(Form):
     """½(‖z - centre‖² - radius²) ≤ 0."""
 
@@ -148,7 +151,6 @@ class BallForm(Form):
         return float(y @ self.centre) + self.radius * size, z, None
 
 
-@dataclass(frozen=True)
 class EllipsoidForm(Form):
     """{Bz + c : ½(‖z‖² - 1) ≤ 0}: a trust-region subproblem, solved by its secular equation, B singular or not."""
 
@@ -166,7 +168,6 @@ class EllipsoidForm(Form):
         return BallForm(np.zeros(y.size), 1.0).support(y)
 
 
-@dataclass(frozen=True)
 class QuadraticForm(Form):
     """f(z) ≤ 0 with P ⪰ 0: ellipsoids, cylinders, parabolas. z(λ) = (I + λP)⁻¹(p - λq), and f(z(λ)) = 0 gives λ."""
 
@@ -201,7 +202,7 @@ class QuadraticForm(Form):
 
         In the coordinates of P's eigenvectors, with n for the flat ones and c for the curved ones:
         q_n = 0:  y_n = 0 is needed; an ellipsoid around -P⁺q, or a cylinder over one
-        q_n ≠ 0:  the set opens along -q_n, as a parabola does; y_n = t·q_n with t > 0 is needed, and t is the multiplier
+        q_n ≠ 0:  the set opens along -q_n, as a parabola does; y_n = t·q_n with t > 0 is needed; t is the multiplier
         """
         w, V = self._curvature()
         if w is None:
@@ -241,7 +242,6 @@ class QuadraticForm(Form):
         return np.where(w > 1e-12 * w[-1], w, 0.0), V
 
 
-@dataclass(frozen=True)
 class SecondOrderConeForm(ConeForm):
     """‖(z₁, …, zₙ₋₁)‖ ≤ zₙ."""
 
@@ -259,7 +259,6 @@ class SecondOrderConeForm(ConeForm):
         return at(x, lam_cones=(np.concatenate([moved[-1:], moved[:-1]]),))
 
 
-@dataclass(frozen=True)
 class SimplexForm(Form):
     """z ≥ 0, 1ᵀz = total > 0."""
 
@@ -280,7 +279,6 @@ class SimplexForm(Form):
         return self.total * float(y.max()), z, None
 
 
-@dataclass(frozen=True)
 class CrossPolytopeForm(Form):
     """c + z₊ - z₋ with (z₊, z₋) ≥ 0 and 1ᵀ(z₊ + z₋) ≤ radius: the ℓ₁ ball. A soft threshold, which is λ."""
 
@@ -308,7 +306,6 @@ class CrossPolytopeForm(Form):
         return self.radius * max(float(y.max()), 0.0), z, None
 
 
-@dataclass(frozen=True)
 class MonotoneForm(ConeForm):
     """z₁ ≥ z₂ ≥ … ≥ zₙ ≥ 0: adjacent values that are out of order are pooled, then cut off at zero."""
 
@@ -327,7 +324,6 @@ class MonotoneForm(ConeForm):
         return at(x, np.maximum(np.cumsum(x - p), 0.0))
 
 
-@dataclass(frozen=True)
 class HullForm(Form):
     """{Vᵀz : z ≥ 0, 1ᵀz = 1}, the rows of V being points."""
 
@@ -357,7 +353,6 @@ class HullForm(Form):
         return SimplexForm(1.0).support(y)
 
 
-@dataclass(frozen=True)
 class GeneratedConeForm(Form):
     """{Az : z ≥ 0}, by non-negative least squares (Lawson & Hanson): an active set, exact up to rounding."""
 

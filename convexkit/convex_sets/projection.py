@@ -14,11 +14,15 @@ from ..problem import QCQP, SecondOrderCone
 from ..quadratic import Quadratic
 from ..solution import Solution, Status
 from ..solver import solve
-from ..validation import as_vector, in_range
+from ..validation import as_vector, dense, in_range
 from .sets import ConvexSet, as_set
 
 # A gap of ε in ½d² leaves √ε of uncertainty in the point: the solver is asked for so much more than the caller is.
 TIGHTER = 1e-2
+# Below this distance gaps, which are relative to at least 1, say too little about ½‖x - point‖².
+SMALL = 0.03
+# A distance below this, relative to the point's size, may be the square root of what a solver leaves of its square.
+NEAR = 1e-4
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,10 +121,35 @@ def project(point: Any, onto: Any, *, tol: float = 1e-8) -> Projection:
         if solution is not None:
             return _projection(C, a, problem, solution)
     found = C.form.nearest(a)
-    solution = None if found is None else _judged(problem, found, tol, start)
+    solution = None if found is None else _judged(problem, found, tol, start, _arrived(C, a, found.x))
     if solution is None:
         solution = _by_solver(C, a, problem, tol, start)
+    if C.matrix is not None and np.isfinite(solution.x).all():
+        # Of the squared distance a solver leaves about tol: near zero, ask whether the point is in the set.
+        near = float(np.linalg.norm(a - C.point(solution.x))) <= NEAR * max(1.0, float(abs(a).max()))
+        z = preimage(C, a, tol) if near and not _arrived(C, a, solution.x) else None
+        if z is not None and (inside := _judged(problem, _at_rest(problem, z), tol, start, True)) is not None:
+            solution = inside
     return _projection(C, a, problem, solution)
+
+
+def preimage(C: ConvexSet, x: np.ndarray, tol: float) -> np.ndarray | None:
+    """The shortest z that meets the constraints with Mz + c = x; None if none was found, up to tol."""
+    assert C.matrix is not None
+    assert C.offset is not None
+    pr = C.constraints
+    found = solve(QCQP(Quadratic.from_factor(np.zeros((0, pr.n)), 1.0), pr.inequalities, G=pr.G, h=pr.h,
+                       A=np.vstack([dense(pr.A), C.matrix]), b=np.append(pr.b, x - C.offset), lb=pr.lb, ub=pr.ub,
+                       cones=pr.cones), tol=max(TIGHTER * tol, 1e-12))
+    return found.x if found.residuals is not None and found.residuals.primal <= tol else None
+
+
+def _arrived(C: ConvexSet, a: np.ndarray, z: np.ndarray) -> bool:
+    """Whether the distance is rounding: there is no slope then that multipliers could balance."""
+    if C.matrix is None or C.offset is None:
+        return False
+    size = float(abs(C.matrix).max(initial=0.0)) * float(abs(z).sum()) + float(abs(C.offset).max() + abs(a).max())
+    return float(np.linalg.norm(a - C.point(z))) <= 8 * float(np.finfo(float).eps) * size
 
 
 def violation(problem: QCQP, x: np.ndarray) -> float:
@@ -164,10 +193,10 @@ def _at_rest(problem: QCQP, z: np.ndarray) -> Multipliers:
                        tuple(np.zeros(cone.size) for cone in problem.cones))
 
 
-def _judged(problem: QCQP, point: Multipliers, tol: float, start: float) -> Solution | None:
+def _judged(problem: QCQP, point: Multipliers, tol: float, start: float, arrived: bool = False) -> Solution | None:
     """The answer in closed form, or None if rounding has spoilt it."""
     residuals = kkt_residuals(problem, point.x, point.lam, point.nu, point.lam_lb, point.lam_ub, point.lam_cones)
-    if not residuals.max() <= tol:
+    if not (residuals.primal if arrived else residuals.max()) <= tol:
         return None
     return Solution(Status.OPTIMAL, f"closed form, residuals {residuals.max():.1e}.", point.x, point.lam, point.nu,
                     point.lam_lb, point.lam_ub, residuals.value, residuals.dual_value, residuals, None, 0,
@@ -175,29 +204,49 @@ def _judged(problem: QCQP, point: Multipliers, tol: float, start: float) -> Solu
 
 
 def _by_solver(C: ConvexSet, a: np.ndarray, problem: QCQP, tol: float, start: float) -> Solution:
-    """Solved in d = x - a where the set is stated by its constraints: the gap is then relative to ‖d‖², not to ‖a‖²."""
+    """Solved in d = (x - a)/unit where the set is stated by its constraints, so that gaps are relative to ‖d‖².
+
+    The unit is 1 at first; if the distance turns out small, the problem is solved once more with it as the unit.
+    """
     if C.matrix is not None:
         return tightly(problem, tol)
-    near = tightly(moved(problem, a), tol)
+    near = tightly(displaced(problem, a), tol)
     if near.certificate is not None or not np.isfinite(near.x).all():
         return near
-    x = near.x + a
-    residuals = kkt_residuals(problem, x, near.lam, near.nu, near.lam_lb, near.lam_ub, near.lam_cones)
-    return replace(near, x=x, value=residuals.value, dual_value=residuals.dual_value,
-                   residuals=residuals if residuals.max() <= tol else near.residuals,
-                   seconds=time.perf_counter() - start)
+    distance = float(np.linalg.norm(near.x))
+    found = returned(problem, near, a, 1.0, tol)
+    if near.success and 0.0 < distance < SMALL:
+        again = tightly(displaced(problem, a, distance), tol)
+        if again.success:
+            found = returned(problem, again, a, distance, tol)
+    return replace(found, seconds=time.perf_counter() - start)
 
 
-def moved(problem: QCQP, a: np.ndarray) -> QCQP:
-    """The problem in d = x - a."""
+def returned(problem: QCQP, near: Solution, a: np.ndarray, s: float, tol: float) -> Solution:
+    """The solution of `displaced`, for the problem itself.
+
+    The objective was divided by s² and the rows were not, so that their multipliers are s² times as large; bounds were
+    divided by s, and theirs are s times as large.
+    """
+    x = s * near.x + a
+    lam, nu, lam_lb, lam_ub = s**2 * near.lam, s**2 * near.nu, s * near.lam_lb, s * near.lam_ub
+    cones = tuple(s**2 * z for z in near.lam_cones)
+    residuals = kkt_residuals(problem, x, lam, nu, lam_lb, lam_ub, cones)
+    return replace(near, x=x, lam=lam, nu=nu, lam_lb=lam_lb, lam_ub=lam_ub, lam_cones=cones, value=residuals.value,
+                   dual_value=residuals.dual_value, residuals=residuals if residuals.max() <= tol else near.residuals)
+
+
+def displaced(problem: QCQP, a: np.ndarray, s: float = 1.0) -> QCQP:
+    """The problem in d = (x - a)/s, with its objective divided by s²."""
     def shifted(f: Quadratic) -> Quadratic:
-        return Quadratic(f.P, f.gradient(a), f(a))
+        return Quadratic(None, s * f.gradient(a), f(a)) if f.P is None else \
+            Quadratic(f.P if s == 1.0 else s * s * f.hessian(), s * f.gradient(a), f(a))
 
-    objective = shifted(problem.objective)
-    return QCQP(Quadratic(objective.P, np.zeros(problem.n)), [shifted(f) for f in problem.inequalities],
-                G=problem.G, h=problem.h - problem.G @ a, A=problem.A, b=problem.b - problem.A @ a,
-                lb=problem.lb - a, ub=problem.ub - a,
-                cones=[SecondOrderCone(k.A, k.b + k.A @ a, k.c, k.d + float(k.c @ a)) for k in problem.cones])
+    f0 = problem.objective
+    return QCQP(Quadratic(f0.P, f0.gradient(a) / s, f0(a) / s**2), [shifted(f) for f in problem.inequalities],
+                G=s * problem.G, h=problem.h - problem.G @ a, A=s * problem.A, b=problem.b - problem.A @ a,
+                lb=(problem.lb - a) / s, ub=(problem.ub - a) / s,
+                cones=[SecondOrderCone(s * k.A, k.b + k.A @ a, s * k.c, k.d + float(k.c @ a)) for k in problem.cones])
 
 
 def _projection(C: ConvexSet, a: np.ndarray, problem: QCQP, solution: Solution) -> Projection:

@@ -209,7 +209,7 @@ class ConvexSet:
     def contains(self, x: Any, tol: float = 1e-8) -> bool:
         """Whether x is in the set, up to tol: of the terms of each constraint, or of |x| for the distance to an image.
 
-        Of an image an optimal projection is asked; whatever the solver cannot decide counts as not contained.
+        Whatever the solver cannot decide counts as not contained.
         """
         from .projection import project, violation
 
@@ -217,7 +217,7 @@ class ConvexSet:
         if self.matrix is None:
             return violation(self.constraints, x) <= tol
         found = project(x, self)
-        return found.success and found.distance <= tol * max(1.0, float(abs(x).max(initial=0.0)))
+        return bool(found.distance <= tol * max(1.0, float(abs(x).max(initial=0.0))))
 
     def __repr__(self) -> str:
         return f"ConvexSet(n={self.n}, {self.kind})"

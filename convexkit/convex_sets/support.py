@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from ..duality import Lagrangian, UnboundednessCertificate
+from ..problem import QCQP
 from ..quadratic import Quadratic
-from ..solution import Status
+from ..solution import Solution, Status
 from ..validation import as_vector, in_range
 from .attainment import escape
 from .closed_forms import SLOPE_TOLERANCE
@@ -111,8 +112,8 @@ def support_function(of: Any, y: Any, *, tol: float = 1e-8) -> SupportValue:
     along = None if direction is None else _unit(_linear_part(C, direction))
     if z is None:
         how = "the direction." if along is not None else "a parabola, though in no direction of recession."
-        return SupportValue(Status.UNBOUNDED, f"yᵀx rises without end along {how}", np.inf, np.full(C.n, np.nan), np.inf,
-                            False, along)
+        return SupportValue(Status.UNBOUNDED, f"yᵀx rises without end along {how}", np.inf, np.full(C.n, np.nan),
+                            np.inf, False, along)
     value += float(y @ C.offset) if C.offset is not None else 0.0
     return SupportValue(Status.OPTIMAL, "closed form.", value, C.point(z), value, True)
 
@@ -129,8 +130,7 @@ def _by_solver(C: ConvexSet, y: np.ndarray, slope: np.ndarray, tol: float) -> Su
         assert isinstance(solution.certificate, UnboundednessCertificate)
         return SupportValue(solution.status, "yᵀx rises without end along the direction.", np.inf, nothing, np.inf,
                             False, _unit(_linear_part(C, solution.certificate.direction)), solution.nit)
-    ceiling = -Lagrangian(problem).dual_function(solution.lam, solution.nu, solution.lam_lb, solution.lam_ub,
-                                                 solution.lam_cones) + constant
+    ceiling = upper_bound(problem, solution) + constant
     value = constant - solution.value
     run = escape(problem, solution) if problem.cones else None
     if run is not None and run.escapes:
@@ -139,6 +139,24 @@ def _by_solver(C: ConvexSet, y: np.ndarray, slope: np.ndarray, tol: float) -> Su
     attained = None if run is not None and run.escapes is None else solution.success or None
     return SupportValue(solution.status, solution.message, value, C.point(solution.x), ceiling, attained, None,
                         solution.nit)
+
+
+def upper_bound(problem: QCQP, solution: Solution) -> float:
+    """-g(lam, nu) at the multipliers found, or at those that remain when the ones near zero are set to zero.
+
+    Where the set has no end, a multiplier of 1e-11 that should be zero tilts the slope, and the bound is +inf.
+    """
+    dual = Lagrangian(problem).dual_function
+    own = dual(solution.lam, solution.nu, solution.lam_lb, solution.lam_ub, solution.lam_cones)
+    largest = max(float(abs(v).max(initial=0.0)) for v in (solution.lam, solution.nu, solution.lam_lb, solution.lam_ub,
+                                                           *solution.lam_cones))
+    for share in (1e-9, 1e-7):
+        if np.isfinite(own):
+            break
+        lam = np.where(solution.lam > share * largest, solution.lam, 0.0)
+        cones = tuple(z if z[0] > share * largest else 0.0 * z for z in solution.lam_cones)
+        own = dual(lam, solution.nu, lam_cones=cones)
+    return -own
 
 
 def _linear_part(C: ConvexSet, d: np.ndarray) -> np.ndarray:

@@ -119,12 +119,12 @@ def cone() -> Answer:
 def _() -> tuple[Check, ...]:
     import cvxpy as cp
 
-    x, t = cp.Variable(2), cp.Variable()
-    model = cp.Problem(cp.Minimize(cp.sum_squares(x - np.array([3.0, 4.0])) + cp.square(t - 1)), [cp.SOC(t, x)])
+    x = cp.Variable(3)
+    model = cp.Problem(cp.Minimize(cp.sum_squares(x - np.array([3.0, 4.0, 1.0]))), [cp.SOC(x[2], x[:2])])
     model.solve(solver="CLARABEL")
     found = ck.project([3.0, 4.0, 1.0], ck.ConvexSet.second_order_cone(3))
     return (Check("squared distance", found.distance**2, model.value, "cvxpy"),
-            Check("x", found.x, np.append(x.value, t.value), "cvxpy", 1e-5))
+            Check("x", found.x, x.value, "cvxpy", 1e-5))
 
 
 @cone.picture("The plane through the axis of the cone and the point: the cone (blue), its polar (orange), the point "

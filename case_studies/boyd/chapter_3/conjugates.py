@@ -23,7 +23,7 @@ from .oracles import conjugate
 def singular() -> Answer:
     f = ck.Quadratic(np.diag([2.0, 0.0]))
     inside, outside = ck.conjugate(f, [3.0, 0.0]), ck.conjugate(f, [3.0, 1e-3])
-    d = outside.direction
+    d = np.asarray(outside.direction)
     rising = [1e-3 * t * d[1] + 3 * t * d[0] - f(t * d) for t in (1e3, 1e6, 1e9)]
     # A rotated one, of rank 2 in three dimensions, against the pseudoinverse.
     F = np.array([[1.0, 2.0, 0.0], [0.0, 1.0, -1.0]])
@@ -50,7 +50,7 @@ def _() -> tuple[Check, ...]:
 
 
 @chapter.case(
-    "3.22", "C3-05", "Example 3.22", "The conjugate of a quadratic",
+    "E3.22", "C3-05", "Example 3.22", "The conjugate of a quadratic",
     statement="f(x) = ½xᵀQx with Q positive definite has the conjugate ½yᵀQ⁻¹y, attained at x = Q⁻¹y.",
     primal="maximise yᵀx - ½xᵀQx",
     dual="f*(y) = ½yᵀQ⁻¹y")
@@ -80,7 +80,7 @@ def _() -> tuple[Check, ...]:
 
 
 @chapter.case(
-    "3.25", "C3-09", "Example 3.25", "Log-sum-exp and the negative entropy",
+    "E3.25", "C3-09", "Example 3.25", "Log-sum-exp and the negative entropy",
     statement="The conjugate of log Σ exp(xᵢ) is Σ yᵢ log yᵢ on the simplex. Adding the same number to all xᵢ adds it "
               "to the function: only y that sum to one can hold that.",
     primal="maximise yᵀx - log Σ exp(xᵢ)",
@@ -116,7 +116,7 @@ def _() -> tuple[Check, ...]:
 
 
 @chapter.case(
-    "3.26", "C3-07", "Example 3.26", "The conjugate of a norm",
+    "E3.26", "C3-07", "Example 3.26", "The conjugate of a norm",
     statement="A norm's conjugate is 0 on the unit ball of the dual norm and +∞ outside: if ‖y‖ exceeds 1 there, some "
               "x has yᵀx > ‖x‖, and so has every multiple of it.",
     primal="maximise yᵀx - ‖x‖",
@@ -125,7 +125,7 @@ def norms() -> Answer:
     l1, l2 = ck.Norm(1), ck.Norm(2)
     ys = [np.array([1.0, -1.0, 0.5]), np.array([1.1, 0.0, 0.0]), np.array([0.6, 0.8])]
     found = [ck.conjugate(f, y) for f, y in zip((l1, l1, l2), ys, strict=True)]
-    d = found[1].direction
+    d = np.asarray(found[1].direction)
     # ‖x‖₁ as a piecewise linear function, one piece for each pattern of signs.
     signs = np.array(np.meshgrid(*[[-1.0, 1.0]] * 3)).reshape(3, -1).T
     pieces = [ck.conjugate(ck.MaxAffine(signs), y) for y in ys[:2]]
@@ -145,9 +145,9 @@ def norms() -> Answer:
 def _() -> tuple[Check, ...]:
     import cvxpy as cp
 
-    rows = ((1, [1.0, -1.0, 0.5]), (1, [1.1, 0.0, 0.0]), (2, [0.6, 0.8]))
-    return tuple(Check(f"ℓ{p} at {y}", ck.conjugate(ck.Norm(p), y).value, conjugate(lambda x, p=p: cp.norm(x, p), y),
-                       "cvxpy") for p, y in rows)
+    rows = ((1, cp.norm1, [1.0, -1.0, 0.5]), (1, cp.norm1, [1.1, 0.0, 0.0]), (2, cp.norm2, [0.6, 0.8]))
+    return tuple(Check(f"ℓ{p} at {y}", ck.conjugate(ck.Norm(p), y).value, conjugate(norm, y), "cvxpy")
+                 for p, norm, y in rows)
 
 
 @chapter.case(

@@ -24,14 +24,15 @@ def largest_entry() -> Answer:
     f = ck.MaxAffine(np.eye(3))
     ys = np.array([[0.2, 0.3, 0.5], [0.5, 0.6, -0.1], [0.2, 0.2, 0.2]])
     found = [ck.conjugate(f, y) for y in ys]
-    rates = [y @ one.direction - f(one.direction) for y, one in zip(ys[1:], found[1:], strict=True)]
+    directions = np.array([one.direction for one in found[1:]])
+    rates = [y @ d - f(d) for y, d in zip(ys[1:], directions, strict=True)]
     simplex = ck.support_function(ck.ConvexSet.simplex(3), [3.0, -1.0, 2.0])
     return Answer(
-        None, None, None, {"directions": np.array([one.direction for one in found[1:]])},
+        None, None, None, {},
         checks=(
             Check("f*", [one.value for one in found], [0.0, np.inf, np.inf], rtol=1e-8),
-            Check("yᵀd - f(d) along the directions given, both positive", rates, [1e-3, 1e-3],
-                  "by hand", 0.0, "at least"),
+            Check("yᵀd > f(d) for both directions given", [rate > 1e-3 for rate in rates], [True, True],
+                  "they prove it"),
             Check("f is the support function of the simplex", simplex.value, f([3.0, -1.0, 2.0])),
         ))
 
@@ -54,12 +55,13 @@ SLOPES, INTERCEPTS = np.array([-2.0, -1.0, 1.0, 3.0]), np.array([-3.0, 0.0, 0.0,
     primal="maximise yx - t   subject to  aᵢx + bᵢ ≤ t",
     dual="minimise -bᵀθ   subject to  aᵀθ = y,  θ ≥ 0,  1ᵀθ = 1")
 def piecewise() -> Answer:
-    f = ck.MaxAffine(SLOPES, INTERCEPTS)
+    slopes, intercepts = np.array([-2.0, -1.0, 1.0, 3.0]), np.array([-3.0, 0.0, 0.0, -4.0])
+    f = ck.MaxAffine(slopes, intercepts)
     ys = np.array([-1.5, 0.0, 2.0])
     found = [ck.conjugate(f, [y]) for y in ys]
     dense = np.linspace(-1.9, 2.9, 17)
     beyond = [ck.conjugate(f, [y]).value for y in (-2.5, 3.1)]
-    problem = ck.lp([-2.0, 1.0], np.c_[SLOPES, -np.ones(4)], -INTERCEPTS)
+    problem = ck.lp([-2.0, 1.0], np.c_[slopes, -np.ones(4)], -intercepts)
     solution = solved(problem)
     return Answer(
         None, None, np.array([one.x[0] for one in found]), {"θ at y = 2": solution.lam},
@@ -67,7 +69,7 @@ def piecewise() -> Answer:
             Check("f* at -1.5, 0, 2", [one.value for one in found], [1.5, 0.0, 2.0]),
             Check("what multipliers prove", [one.bound for one in found], [1.5, 0.0, 2.0]),
             Check("f* at 17 points between", [ck.conjugate(f, [y]).value for y in dense],
-                  np.interp(dense, SLOPES, -INTERCEPTS), "interpolation"),
+                  np.interp(dense, slopes, -intercepts), "interpolation"),
             Check("f* at -2.5 and 3.1", beyond, [np.inf, np.inf]),
             Check("θ at y = 2, halfway between the slopes 1 and 3", solution.lam, [0.0, 0.0, 0.5, 0.5], "by hand"),
             Check("the corners of f that attain f* at -1.5 and 2", [found[0].x[0], found[2].x[0]],
@@ -128,7 +130,8 @@ def _() -> tuple[Check, ...]:
     import cvxpy as cp
 
     theirs = [conjugate(lambda x: cp.power(x[0], 3), y, lambda x: [x >= 0]) for y in (2.0, -1.0)]
-    ours = [-ck.minimize(lambda x, y=y: x[0] ** 3 - y * x[0], [1.0], lb=0.0).value for y in (2.0, -1.0)]
+    ours = [-ck.minimize(lambda x: x[0] ** 3 - 2 * x[0], [1.0], lb=0.0).value,
+            -ck.minimize(lambda x: x[0] ** 3 + x[0], [1.0], lb=0.0).value]
     return (Check("f* at 2 and -1, over x ≥ 0", ours, theirs, "cvxpy"),)
 
 
@@ -140,14 +143,9 @@ def _(axes: Any) -> None:
     axes.plot(x, 2 * x, color="tab:orange", label="2x")
     axes.plot(x, 2 * x - 2 * (2 / 3) ** 1.5, "--", color="tab:orange", linewidth=0.9, label="tangent, 2x - f*(2)")
     axes.plot([best, best], [best**3, 2 * best], color="k", linewidth=1)
-    axes.annotate("f*(2) = 1.089", (best, 1.1), (best - 0.42, 1.0))
+    axes.annotate("f*(2) = 1.089", (best, 1.1), (1.05, -0.4), arrowprops={"arrowstyle": "-", "color": "0.5"})
     axes.set(xlabel="x", ylim=(-1.2, 3.4))
     axes.legend(frameon=False)
-
-
-def of_inverse(x: Any) -> Any:
-    """tr X / det X = tr X⁻¹ for X = [x₁ x₂; x₂ x₃], and nothing unless both are positive."""
-    return anp.exp(anp.log(x[0] + x[2]) - anp.log(x[0] * x[2] - x[1] ** 2))
 
 
 @chapter.case(
@@ -157,8 +155,11 @@ def of_inverse(x: Any) -> Any:
     primal="maximise tr(YX) - tr X⁻¹   subject to  X ≻ 0",
     dual="f*(Y) = -2 tr (-Y)^½  for Y ⪯ 0,   X = (-Y)^-½")
 def trace_of_inverse() -> Answer:
+    def f(x: Any) -> Any:  # X = [x₁ x₂; x₂ x₃]: tr X / det X, and nothing unless both are positive
+        return anp.exp(anp.log(x[0] + x[2]) - anp.log(x[0] * x[2] - x[1] ** 2))
+
     Ys = [-np.diag([1.0, 4.0]), -np.array([[2.0, 1.0], [1.0, 2.0]])]
-    found = [ck.conjugate(of_inverse, [Y[0, 0], 2 * Y[0, 1], Y[1, 1]], x0=[1.0, 0.0, 1.0]) for Y in Ys]
+    found = [ck.conjugate(f, [Y[0, 0], 2 * Y[0, 1], Y[1, 1]], x0=[1.0, 0.0, 1.0]) for Y in Ys]
 
     def root(M: np.ndarray, power: float) -> np.ndarray:
         w, V = np.linalg.eigh(M)
@@ -183,7 +184,10 @@ def _() -> tuple[Check, ...]:
     Y = -np.array([[2.0, 1.0], [1.0, 2.0]])
     model = cp.Problem(cp.Maximize(cp.trace(Y @ X) - cp.tr_inv(X)))
     model.solve(solver="CLARABEL")
-    ours = ck.conjugate(of_inverse, [Y[0, 0], 2 * Y[0, 1], Y[1, 1]], x0=[1.0, 0.0, 1.0]).value
+    def f(x: Any) -> Any:
+        return anp.exp(anp.log(x[0] + x[2]) - anp.log(x[0] * x[2] - x[1] ** 2))
+
+    ours = ck.conjugate(f, [Y[0, 0], 2 * Y[0, 1], Y[1, 1]], x0=[1.0, 0.0, 1.0]).value
     return (Check("f*(-[2 1; 1 2])", ours, model.value, "cvxpy"),)
 
 

@@ -45,7 +45,7 @@ def partial() -> Answer:
 
 
 @chapter.case(
-    "3.9", "C3-16", "Example 3.9", "The least-squares cost as a function of the weights",
+    "E3.9", "C3-16", "Example 3.9", "The least-squares cost as a function of the weights",
     statement="The smallest weighted sum of squared residuals, g(w) = min over x of Σ wᵢ(aᵢᵀx - bᵢ)², is a minimum of "
               "functions that are linear in w, hence concave. The squared residuals at the minimum are a "
               "supergradient.",
@@ -110,7 +110,7 @@ def largest() -> Answer:
     # The same number as a support function: of the set of y.
     found = ck.support_function(ck.ConvexSet(lb=np.zeros(8), ub=1.0, A=np.ones((1, 8)), b=[float(r)]), x)
     return Answer(
-        -solution.value, other.value, solution.x, {"t": other.x[0]},
+        -solution.value, other.value, solution.x, {},
         checks=(
             Check("6 + 5 + 4", -solution.value, np.sort(x)[-r:].sum()),
             Check("y", solution.x, [0, 0, 1, 0, 1, 0, 0, 1]),
