@@ -259,6 +259,23 @@ def test_units_of_the_objective_do_not_matter(scale):
     np.testing.assert_allclose(scaled.lam, scale * plain.lam, rtol=1e-4)
 
 
+@pytest.mark.parametrize("start", [[0.0, 50.0], [-5.0, 50.0], [0.0, 99.0], [0.0, 1e-3], [2.0, 50.0]])
+def test_a_row_whose_slope_at_the_start_misleads_is_taken_in_new_units(start):
+    # minimise exp(-x) subject to x² ≤ y/100, y ≤ 100: x = 1, y = 100; 2λ = exp(-1), and y's bound costs λ/100.
+    records = []
+    solution = ck.minimize(lambda v: anp.exp(-v[0]), start, inequalities=[ck.Quadratic(np.diag([2.0, 0]), [0, -0.01])],
+                           ub=[np.inf, 100.0], callback=records.append)
+    assert solution.success, solution.message
+    assert solution.nit <= 40
+    assert solution.value == pytest.approx(np.exp(-1), abs=1e-7)
+    np.testing.assert_allclose(solution.x, [1.0, 100.0], rtol=1e-4)
+    np.testing.assert_allclose(solution.lam, np.exp(-1) / 2, rtol=1e-4)
+    np.testing.assert_allclose(solution.lam_ub, [0.0, np.exp(-1) / 200], atol=1e-6)
+    numbers = [record.iteration for record in records]
+    assert numbers == sorted(numbers)
+    assert numbers[-1] == solution.nit
+
+
 def test_limits_return_the_best_point_and_say_so():
     records = []
     stopped = ck.minimize(lambda x: anp.sum(anp.exp(x) - x), np.full(3, 5.0), maxiter=2, callback=records.append)

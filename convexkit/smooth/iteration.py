@@ -23,6 +23,7 @@ CENTRAL = 1e-4
 LAG = 1e-3  # of the residuals: the mean product is not brought below
 SHARE = 0.01  # of the predicted fall of the residuals that a step has to bring
 LOOK = 20  # every so many iterations: whether f falls without end
+SHORT, CRAWL = 0.1, 12  # so many steps in a row of less than this length: better to start anew from where they led
 STUCK = 15  # iterations without progress towards the feasible set, after which it is asked whether there is one
 FAR = 1e7  # from the start, in its own units: look whether the objective falls without end
 ROUNDING = 1e-13
@@ -207,12 +208,13 @@ class Iteration:
 
 
 def run(program: Program, x0: np.ndarray, tol: float, maxiter: int, method: str, time_limit: float,
-        callback: Callable[[IterationRecord], Any] | None) -> Ending:
-    """Iterate until all residuals and the Newton decrement are below tol, or no step is left."""
+        callback: Callable[[IterationRecord], Any] | None, patient: bool = True) -> Ending:
+    """Iterate until all residuals and the Newton decrement are below tol, or no step is left; unless `patient`, until
+    steps are short for long."""
     start = time.perf_counter()
     state = Iteration(program, x0, method)
     best = Ending("stalled", state.point, state.values, 0, np.inf, np.inf)
-    step, lowest, since = 0.0, np.inf, 0
+    step, lowest, since, crawled = 0.0, np.inf, 0, 0
     for nit in range(maxiter + 1):
         errors = state.errors()
         error = errors.max()
@@ -249,6 +251,9 @@ def run(program: Program, x0: np.ndarray, tol: float, maxiter: int, method: str,
             step = state.advance(newton, min(1e-2, max(1e-12, 1e-2 * error)))
         except (LinAlgError, FloatingPointError):
             step = 0.0
+        crawled = crawled + 1 if step < SHORT else 0
+        if crawled >= CRAWL and not patient:
+            break
         if step == 0.0:
             if state.falls_along(state.last):
                 ending.kind = "unbounded"

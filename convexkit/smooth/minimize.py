@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from .iteration import Ending, Iteration, run
 from .program import Program
 
 METHODS = ("auto", "dense", "cg")
+RESTARTS = 2  # from where no step was left, in the units of that point
 LOOSE = 1e-5
 
 
@@ -84,11 +86,15 @@ def minimize(f: Callable[[np.ndarray], Any] | Quadratic, x0: Any, *,
     maxiter = as_count("maxiter", maxiter, minimum=1)
     limit = np.inf if time_limit is None else in_range("time_limit", time_limit, 0.0, np.inf, high_open=False)
     functions = [Function(f"inequalities[{i}]", g) for i, g in enumerate(inequalities)]
-    program = Program(Function("f", f), functions, G, h, A, b, lb, ub, point)
+
+    def stated(at: np.ndarray) -> Program:
+        return Program(Function("f", f), functions, G, h, A, b, lb, ub, at)
+
+    program = stated(point)
     if program.inconsistent is not None:
         return _no_point(program, np.zeros(program.m), program.inconsistent, 0, start,
                          "Ax = b has no solution: nu combines its rows to 0 = a positive number.")
-    ending = run(program, point, tol, maxiter, method, limit, callback)
+    ending = run(program, point, tol, maxiter, method, limit, callback, patient=False)
     if ending.kind != "converged" and ending.kind != "unbounded" and program.m and ending.error > tol:
         proof = _infeasible(program, point, ending, tol, method, start + limit - time.perf_counter())
         if proof is not None:
@@ -96,7 +102,25 @@ def minimize(f: Callable[[np.ndarray], Any] | Quadratic, x0: Any, *,
             return _no_point(program, lam, nu, ending.nit + nit, start,
                              f"no point satisfies all inequalities: weighted by lam and nu they sum to at least "
                              f"{margin:.2g} everywhere.")
+    # Units are slopes at the start. Where curvature has changed them by orders of magnitude, the residual of one row
+    # drowns the others and steps become short: take units and slacks anew.
+    for left in reversed(range(RESTARTS)):
+        used = ending.nit
+        if ending.kind != "stalled" or used >= maxiter:
+            break
+        again = stated(ending.point.x)
+        later = None if callback is None else _counting_from(used, callback)
+        retry = run(again, ending.point.x, tol, maxiter - used, method, start + limit - time.perf_counter(), later,
+                    patient=left == 0)
+        retry.nit += used
+        if retry.kind not in ("converged", "unbounded") and retry.error >= ending.error:
+            break
+        program, point, ending = again, ending.point.x, retry
     return _solution(program, ending, tol, point, method, start)
+
+
+def _counting_from(first: int, callback: Callable[[IterationRecord], Any]) -> Callable[[IterationRecord], Any]:
+    return lambda record: callback(replace(record, iteration=first + record.iteration))
 
 
 def _solution(program: Program, ending: Ending, tol: float, x0: np.ndarray, method: str, start: float) -> Solution:
