@@ -276,6 +276,54 @@ def test_a_row_whose_slope_at_the_start_misleads_is_taken_in_new_units(start):
     assert numbers[-1] == solution.nit
 
 
+def log_sum_exp(x):
+    return anp.log(anp.sum(anp.exp(5 * x))) / 5
+
+
+def test_a_function_that_is_flat_at_the_start_is_minimised():
+    # All but one exponential have died away: slope (1, 0, 0), and no curvature to speak of.
+    solution = ck.minimize(log_sum_exp, [3.0, -2.0, 1.0], A=[[1.0, 2.0, 3.0]], b=[6.0])
+    # Stationarity: the weights of the softmax are in the ratio 1 : 2 : 3.
+    assert_optimal(solution, log_sum_exp, A=[[1.0, 2.0, 3.0]], b=[6.0])
+    x = np.log([1.0, 2.0, 3.0]) / 5
+    np.testing.assert_allclose(solution.x, x + (6 - x @ [1, 2, 3]) / 6, atol=1e-6)
+
+
+@pytest.mark.parametrize("curvature", [0.0, 1.0])
+@pytest.mark.parametrize("start", [[3.0, -2.0, 1.0], [30.0, -20.0, 1.0], [-9.0, 4.0, 20.0]])
+def test_rows_that_are_flat_at_the_start_do_not_matter(curvature, start):
+    f = ck.Quadratic(np.diag([curvature, 0, 0]), [1.0 - curvature, 1.0, 1.0])
+    rows = [lambda x: log_sum_exp(-x) - 2, lambda x: log_sum_exp(x) - 3]
+    solution = ck.minimize(f, start, inequalities=rows, A=[[1.0, 2.0, 3.0]], b=[6.0])
+    assert_optimal(solution, lambda x: 0.5 * curvature * x[0]**2 + f.q @ x, rows, A=[[1.0, 2.0, 3.0]], b=[6.0])
+
+
+def test_a_second_derivative_that_is_zero_at_the_start_is_no_obstacle():
+    rng = np.random.default_rng(45)
+    A, b = rng.standard_normal((16, 8)), 3 * rng.standard_normal(16)
+
+    def huber(x):
+        r = A @ x - b
+        return anp.where(anp.abs(r) <= 2, r**2, 2 * (2 * anp.abs(r) - 2)).sum()
+
+    solution = ck.minimize(huber, np.zeros(8))
+    assert solution.success, solution.message
+    np.testing.assert_allclose(A.T @ np.clip(2 * (A @ solution.x - b), -4, 4), np.zeros(8), atol=1e-6)
+
+
+def test_an_entropy_with_a_share_of_e_to_the_minus_50_is_not_called_unbounded():
+    cost = np.array([0.0, 5.0, 50.0])
+    solution = ck.minimize(lambda x: entropy(x) + cost @ x, np.full(3, 1 / 3), A=np.ones((1, 3)), b=[1.0])
+    assert solution.success, solution.message
+    np.testing.assert_allclose(solution.x, np.exp(-cost) / np.exp(-cost).sum(), rtol=1e-6)
+
+
+def test_a_geometric_program_that_falls_without_end_says_so():
+    solution = ck.minimize(lambda y: y[0], np.zeros(2), inequalities=[lambda y: anp.logaddexp(y[0], y[1])])
+    assert solution.status is Status.UNBOUNDED
+    assert solution.value == -np.inf
+
+
 def test_limits_return_the_best_point_and_say_so():
     records = []
     stopped = ck.minimize(lambda x: anp.sum(anp.exp(x) - x), np.full(3, 5.0), maxiter=2, callback=records.append)

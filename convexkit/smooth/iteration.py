@@ -195,6 +195,8 @@ class Iteration:
         program, x = self.program, self.point.x
         if not d.any() or not np.isfinite(d).all():
             return False
+        # A short d says nothing about far away: it begins at the size of x.
+        d = d * max(1.0, (1.0 + float(np.abs(x).max())) / float(np.abs(d).max()))
         falls, before = [], self.values.f
         for decade in (1, 2, 3, 4):
             y = x + 10.0**decade * d

@@ -8,10 +8,11 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 
 from ..duality import KKTResiduals
 from ..errors import ProblemError
-from ..quadratic import Quadratic
+from ..quadratic import Quadratic, weighted_sum
 from ..solution import IterationRecord, Solution, Status
 from ..validation import as_count, as_vector, in_range
 from .functions import Function
@@ -19,7 +20,8 @@ from .iteration import Ending, Iteration, run
 from .program import Program
 
 METHODS = ("auto", "dense", "cg")
-RESTARTS = 2  # from where no step was left, in the units of that point
+RESTARTS = 3  # from where no step was left
+NEARBY = 1e-4  # tolerance of a run that only looks for a better start
 LOOSE = 1e-5
 
 
@@ -87,8 +89,8 @@ def minimize(f: Callable[[np.ndarray], Any] | Quadratic, x0: Any, *,
     limit = np.inf if time_limit is None else in_range("time_limit", time_limit, 0.0, np.inf, high_open=False)
     functions = [Function(f"inequalities[{i}]", g) for i, g in enumerate(inequalities)]
 
-    def stated(at: np.ndarray) -> Program:
-        return Program(Function("f", f), functions, G, h, A, b, lb, ub, at)
+    def stated(at: np.ndarray, objective: Callable[[np.ndarray], Any] | Quadratic = f) -> Program:
+        return Program(Function("f", objective), functions, G, h, A, b, lb, ub, at)
 
     program = stated(point)
     if program.inconsistent is not None:
@@ -103,20 +105,39 @@ def minimize(f: Callable[[np.ndarray], Any] | Quadratic, x0: Any, *,
                              f"no point satisfies all inequalities: weighted by lam and nu they sum to at least "
                              f"{margin:.2g} everywhere.")
     # Units are slopes at the start. Where curvature has changed them by orders of magnitude, the residual of one row
-    # drowns the others and steps become short: take units and slacks anew.
-    for left in reversed(range(RESTARTS)):
+    # drowns the others and steps become short: take units and slacks anew. If that leads nowhere, f is too flat on its
+    # way for the residual to measure progress: go where f + ½δ‖x - xₖ‖² is least, first.
+    for attempt in range(RESTARTS):
         used = ending.nit
         if ending.kind != "stalled" or used >= maxiter:
             break
-        again = stated(ending.point.x)
+        x = ending.point.x
+        if attempt > 0:
+            near = _nearby(stated, f, x, 10.0**(1 - attempt), maxiter - used, method, start + limit)
+            x, used = near.point.x, used + near.nit
+        again = stated(x)
         later = None if callback is None else _counting_from(used, callback)
-        retry = run(again, ending.point.x, tol, maxiter - used, method, start + limit - time.perf_counter(), later,
-                    patient=left == 0)
-        retry.nit += used
-        if retry.kind not in ("converged", "unbounded") and retry.error >= ending.error:
-            break
-        program, point, ending = again, ending.point.x, retry
+        retry = run(again, x, tol, max(maxiter - used, 0), method, start + limit - time.perf_counter(), later,
+                    patient=attempt == RESTARTS - 1)
+        ending.nit = retry.nit = used + retry.nit
+        if retry.kind in ("converged", "unbounded") or retry.error < ending.error:
+            program, point, ending = again, x, retry
     return _solution(program, ending, tol, point, method, start)
+
+
+def _nearby(stated: Callable[..., Program], f: Callable[[np.ndarray], Any] | Quadratic, x: np.ndarray, weight: float,
+            maxiter: int, method: str, deadline: float) -> Ending:
+    """The end of a run on f + ½δ‖· - x‖², where δ is `weight` times what balances f's slope at the size of x."""
+    slope = np.abs(Function("f", f).value_and_jacobian(x)[1]).max()
+    delta = weight * max(float(slope), 1e-300) / (1.0 + float(np.abs(x).max()))
+
+    def tied(y: Any) -> Any:
+        away = y - x
+        return f(y) + 0.5 * delta * (away @ away)
+
+    objective = weighted_sum([1.0, delta], [f, Quadratic(sp.eye_array(x.size, format="csr"), -x)]) if isinstance(
+        f, Quadratic) else tied
+    return run(stated(x, objective), x, NEARBY, min(maxiter, 50), method, deadline - time.perf_counter(), None)
 
 
 def _counting_from(first: int, callback: Callable[[IterationRecord], Any]) -> Callable[[IterationRecord], Any]:

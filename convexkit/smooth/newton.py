@@ -14,6 +14,7 @@ from .program import Program, Values
 
 # An eigenvalue of the Hessian down to this share of its size is rounding of zero.
 NEGATIVE = 1e-9
+ROUNDING = 1e-12
 REFINEMENTS = 3
 
 
@@ -37,8 +38,9 @@ class Dense:
         self.products = 0
         # Directions that K leaves free are taken from the equalities, which changes no solution.
         gram = float((self.A * self.A).sum())
-        trace = float(np.trace(self.K))
-        self.augment = (trace if trace > 0 else 1.0) / gram if gram > 0 else 0.0
+        curved = np.diag(self.K)[np.diag(self.K) > 0]
+        # Typical curvature, not the largest: beside 1/x of an entropy at x = 1e-18 all else would be rounding.
+        self.augment = (len(self.K) * float(np.median(curved)) if curved.size else 1.0) / gram if gram > 0 else 0.0
         M = self.K + self.augment * (self.A.T @ self.A) if self.augment else self.K
         diagonal = np.diag(M)
         self.scale = 1.0 / np.sqrt(np.where(diagonal > 0, diagonal, max(diagonal.max(initial=0.0), 1.0)))
@@ -53,7 +55,10 @@ class Dense:
                 if shift > 1e-2:
                     raise
         self.Y = la.solve_triangular(self.factor, (self.A * self.scale).T, lower=True, check_finite=False)
-        S = self.Y.T @ self.Y
+        with np.errstate(over="ignore", invalid="ignore"):
+            S = self.Y.T @ self.Y
+        if not np.isfinite(S).all():  # K so flat that its inverse overflows: no step from here
+            raise FloatingPointError
         self.schur = la.cholesky(S + 1e-14 * np.trace(S) * np.eye(len(S)), lower=True) if len(S) else S
 
     def _once(self, u: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -135,7 +140,10 @@ def require_convex(program: Program, H: np.ndarray, x: np.ndarray, lam: np.ndarr
         la.cholesky(H + NEGATIVE * size * np.eye(len(H)), lower=True, check_finite=False)
     except LinAlgError:
         smallest = float(la.eigvalsh(H, subset_by_index=[0, 0])[0])
-        if smallest >= -NEGATIVE * size * len(H):
+        # Rounding beside slopes of one, from which units are taken, at the size of x: where all exponentials but one
+        # have died away, p - p² is as good as 0 and may come out below.
+        rounding = ROUNDING / (1.0 + float(np.abs(x).max()))
+        if smallest >= -max(NEGATIVE * size * len(H), rounding * (1.0 + float(lam.max(initial=0.0)))):
             return
         parts = [("f", np.zeros_like(lam))]
         start = 0
@@ -149,7 +157,7 @@ def require_convex(program: Program, H: np.ndarray, x: np.ndarray, lam: np.ndarr
         for name, weights in parts:
             part = program.second(x, weights).hessian() - (0.0 if name == "f" else alone)
             lowest = float(la.eigvalsh(part, subset_by_index=[0, 0])[0])
-            if lowest < -NEGATIVE * max(float(np.abs(part).max()), 1e-300) * len(H):
+            if lowest < -max(NEGATIVE * float(np.abs(part).max()) * len(H), rounding):
                 raise NotConvexError(f"{name} is not convex: its Hessian has the eigenvalue {lowest:.1e} at a point "
                                      "of the iteration, in units of its slope at x0.") from None
         raise NotConvexError(f"the Lagrangian is not convex: smallest eigenvalue {smallest:.1e}.") from None
