@@ -68,7 +68,17 @@ class Iteration:
         self.x0, self.last = x0, np.zeros_like(x0)
         self.point = Point(x0.copy(), s, lam, np.zeros(len(program.A)))
         self.values = values
+        if not program.m and len(program.A):
+            self._meet_equalities()
         self.products = 0
+
+    def _meet_equalities(self) -> None:
+        """Begin at the nearest point with Ax = b, if f is defined there: then f itself measures progress."""
+        program = self.program
+        x = self.x0 + np.linalg.lstsq(program.A, program.b - program.A @ self.x0, rcond=None)[0]
+        values = program.evaluate(x)
+        if np.isfinite(values.f) and np.isfinite(values.gradient).all():
+            self.point, self.values = Point(x, self.point.s, self.point.lam, self.point.nu), values
 
     def _row_sizes(self, x: np.ndarray, values: Values) -> np.ndarray:
         program, ax = self.program, np.abs(x)
@@ -126,6 +136,10 @@ class Iteration:
         """One step with predictor and corrector; its length, 0 if none was found."""
         point, m = self.point, self.program.m
         mu = float(point.s @ point.lam) / m if m else 0.0
+        if not m:
+            step = self._descend(newton, accuracy)
+            if step > 0:
+                return step
         target, bend = 0.0, np.zeros(m)
         if m:
             affine = self._direction(newton, self.residuals(point, self.values, 0.0), 0.0, accuracy)
@@ -146,6 +160,29 @@ class Iteration:
             # Without second-order terms, and nearer to the centre.
             bend, target = np.zeros(m), max(0.3 * mu, min(2 * target, 0.9 * mu))
         return step if slope <= -0.1 * merit else 0.0
+
+    def _descend(self, newton: Newton, accuracy: float) -> float:
+        """A step along which f falls on Ax = b, without inequalities; 0 where its fall is lost in rounding.
+
+        The residual would do near the solution. Far away it misleads: the slope of a maximum of affine functions, made
+        smooth, is no smaller where f is.
+        """
+        program, point, f = self.program, self.point, self.values.f
+        residuals = self.residuals(point, self.values, 0.0)
+        ends = np.abs(program.A) @ np.abs(point.x) + np.abs(program.b)
+        if (np.abs(residuals[2]) > 1e-12 * ends).any():
+            return 0.0
+        d = self._direction(newton, residuals, 0.0, accuracy)
+        slope = float(self.values.gradient @ d.x)
+        if not slope < -1e3 * ROUNDING * max(abs(f), 1.0):
+            return 0.0
+        found = backtracking(lambda x: program.values_only(x)[0], point.x, d.x, slope, fx=f, alpha=SHARE, beta=0.6,
+                             step=1.0, maxiter=60, in_domain=lambda x: bool(np.isfinite(program.values_only(x)[0])))
+        values = program.evaluate(found.x) if found.success else self.values
+        if not found.success or not np.isfinite(values.gradient).all():
+            return 0.0
+        self.point, self.values = Point(found.x, point.s, point.lam, point.nu + d.nu), values
+        return found.step
 
     def _search(self, d: Point, target: float, merit: float, slope: float) -> float:
         program, point = self.program, self.point
