@@ -318,6 +318,22 @@ def test_an_entropy_with_a_share_of_e_to_the_minus_50_is_not_called_unbounded():
     np.testing.assert_allclose(solution.x, np.exp(-cost) / np.exp(-cost).sum(), rtol=1e-6)
 
 
+@pytest.mark.parametrize("sharpness", [1.0, 5.0, 20.0, 50.0])
+@pytest.mark.parametrize("limits", [{}, {"A": np.ones((1, 4)), "b": [1.0]}, {"lb": -1.0, "ub": 1.0}])
+def test_a_smoothed_maximum_lies_above_the_maximum_by_at_most_log_m(sharpness, limits):
+    # Exercise 5.7: min max(Ax + b) ≤ min 1/g log Σ exp(g(Ax + b)) ≤ min max(Ax + b) + log(m)/g; for large g, f has kinks
+    # but for rounding.
+    rng = np.random.default_rng(57)
+    A, b = rng.standard_normal((15, 4)), rng.standard_normal(15)
+    linear = {"A": np.ones((1, 5)) * [1, 1, 1, 1, 0], "b": [1.0]} if "A" in limits else {
+        name: np.r_[np.full(4, value), np.sign(value) * np.inf] for name, value in limits.items()}
+    exact = ck.solve(ck.lp([0.0, 0, 0, 0, 1], np.c_[A, -np.ones(15)], -b, **linear)).require_optimal()
+    for start in (np.zeros(4), np.array([3.0, -2, 1, 0])):
+        smooth = ck.minimize(lambda x: anp.log(anp.exp(sharpness * (A @ x + b)).sum()) / sharpness, start, **limits)
+        assert smooth.success, smooth.message
+        assert exact.value - 1e-7 <= smooth.value <= exact.value + np.log(15) / sharpness + 1e-7
+
+
 def test_a_geometric_program_that_falls_without_end_says_so():
     solution = ck.minimize(lambda y: y[0], np.zeros(2), inequalities=[lambda y: anp.logaddexp(y[0], y[1])])
     assert solution.status is Status.UNBOUNDED

@@ -23,9 +23,11 @@ CENTRAL = 1e-4
 LAG = 1e-3  # of the residuals: the mean product is not brought below
 SHARE = 0.01  # of the predicted fall of the residuals that a step has to bring
 LOOK = 20  # every so many iterations: whether f falls without end
-SHORT, CRAWL = 0.1, 12  # so many steps in a row of less than this length: better to start anew from where they led
+SHORT, CRAWL = 0.1, 12  # so many short steps in a row: better to start anew from where they led
 STUCK = 15  # iterations without progress towards the feasible set, after which it is asked whether there is one
 FAR = 1e7  # from the start, in its own units: look whether the objective falls without end
+TIES = 20  # that are tried, each ten times as strong
+REACH = 100.0  # no further than this many times the size of x
 ROUNDING = 1e-13
 
 
@@ -71,6 +73,7 @@ class Iteration:
         if not program.m and len(program.A):
             self._meet_equalities()
         self.products = 0
+        self.tie = 0.0  # added to the Hessian's diagonal while Newton's steps are too long
 
     def _meet_equalities(self) -> None:
         """Begin at the nearest point with Ax = b, if f is defined there: then f itself measures progress."""
@@ -114,7 +117,7 @@ class Iteration:
     def _system(self) -> Newton:
         kind = Dense if self.dense else Iterative
         point = self.point
-        return kind(self.program, point.x, self.values, point.lam, point.lam / point.s)
+        return kind(self.program, point.x, self.values, point.lam, point.lam / point.s, self.tie)
 
     def decrement(self, newton: Newton) -> float:
         """½r_dᵀK⁻¹r_d along Ax = b: how far below L(x) its minimum may lie, to second order."""
@@ -140,6 +143,9 @@ class Iteration:
             step = self._descend(newton, accuracy)
             if step > 0:
                 return step
+            if self.tie:  # near the solution Newton's own step is best
+                self.tie = 0.0
+                newton = self._system()
         target, bend = 0.0, np.zeros(m)
         if m:
             affine = self._direction(newton, self.residuals(point, self.values, 0.0), 0.0, accuracy)
@@ -172,16 +178,28 @@ class Iteration:
         ends = np.abs(program.A) @ np.abs(point.x) + np.abs(program.b)
         if (np.abs(residuals[2]) > 1e-12 * ends).any():
             return 0.0
-        d = self._direction(newton, residuals, 0.0, accuracy)
-        slope = float(self.values.gradient @ d.x)
-        if not slope < -1e3 * ROUNDING * max(abs(f), 1.0):
-            return 0.0
-        found = backtracking(lambda x: program.values_only(x)[0], point.x, d.x, slope, fx=f, alpha=SHARE, beta=0.6,
-                             step=1.0, maxiter=60, in_domain=lambda x: bool(np.isfinite(program.values_only(x)[0])))
-        values = program.evaluate(found.x) if found.success else self.values
-        if not found.success or not np.isfinite(values.gradient).all():
+        pull, size = float(np.abs(residuals[0]).max()), 1.0 + float(np.abs(point.x).max())
+        for _ in range(TIES):
+            d = self._direction(newton, residuals, 0.0, accuracy)
+            slope, length = float(self.values.gradient @ d.x), float(np.abs(d.x).max())
+            if not slope < -1e3 * ROUNDING * max(abs(f), 1.0):
+                return 0.0
+            found = backtracking(lambda x: program.values_only(x)[0], point.x, d.x, slope, fx=f, alpha=SHARE, beta=0.5,
+                                 step=min(1.0, REACH * size / length), maxiter=10,
+                                 in_domain=lambda x: bool(np.isfinite(program.values_only(x)[0])))
+            values = program.evaluate(found.x) if found.success else self.values
+            if found.success and np.isfinite(values.gradient).all():
+                break
+            # Levenberg: where f has kinks, nearly, its Hessian is no measure for a step beyond them.
+            self.tie = max(10.0 * self.tie, pull / size)
+            newton = self._system()
+        else:
             return 0.0
         self.point, self.values = Point(found.x, point.s, point.lam, point.nu + d.nu), values
+        if found.step < SHORT:
+            self.tie = 4.0 * max(self.tie, pull / length)
+        elif found.step == 1.0:
+            self.tie *= 0.02
         return found.step
 
     def _search(self, d: Point, target: float, merit: float, slope: float) -> float:
@@ -273,6 +291,7 @@ def run(program: Program, x0: np.ndarray, tol: float, maxiter: int, method: str,
             best.kind = "stalled"
             break
         try:
+            state.tie = 0.0 if error <= tol else state.tie
             newton = state._system()
             if error <= tol:
                 ending.decrement = state.decrement(newton)

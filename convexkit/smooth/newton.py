@@ -19,7 +19,7 @@ REFINEMENTS = 3
 
 
 class Newton(Protocol):
-    """Solves [K Aᵀ; A 0](dx, dnu) = (u, v) with K = ∇²L + Σ wₖ·slopeₖ·slopeₖᵀ."""
+    """Solves [K Aᵀ; A 0](dx, dnu) = (u, v) with K = ∇²L + Σ wₖ·slopeₖ·slopeₖᵀ + tie·I."""
 
     products: int
 
@@ -30,11 +30,12 @@ class Newton(Protocol):
 class Dense:
     """K formed and factored; the equalities by their Schur complement."""
 
-    def __init__(self, program: Program, x: np.ndarray, values: Values, lam: np.ndarray, w: np.ndarray):
+    def __init__(self, program: Program, x: np.ndarray, values: Values, lam: np.ndarray, w: np.ndarray,
+                 tie: float = 0.0):
         H = program.second(x, lam).hessian()
         require_convex(program, H, x, lam)
         self.A = program.A
-        self.K = H + program.gram(w, values.J)
+        self.K = H + program.gram(w, values.J) + tie * np.eye(len(H))
         self.products = 0
         # Directions that K leaves free are taken from the equalities, which changes no solution.
         gram = float((self.A * self.A).sum())
@@ -86,7 +87,9 @@ class Dense:
 class Iterative:
     """K through products alone: conjugate gradient in the null space of A."""
 
-    def __init__(self, program: Program, x: np.ndarray, values: Values, lam: np.ndarray, w: np.ndarray):
+    def __init__(self, program: Program, x: np.ndarray, values: Values, lam: np.ndarray, w: np.ndarray,
+                 tie: float = 0.0):
+        self.tie = tie
         self.program, self.values, self.w, self.products = program, values, w, 0
         self.hessp = program.second(x, lam).operator()
         self.A = program.A
@@ -102,12 +105,12 @@ class Iterative:
             squares = program.rows.multiply(program.rows) if hasattr(program.rows, "multiply") else program.rows**2
             diagonal = diagonal + np.asarray(squares.T @ (w[k:r] * program.d[k:r]**2)).ravel()
         floor = typical if typical > 0 else max(float(diagonal.max(initial=0.0)), 1.0) * 1e-12
-        self.M = None if len(self.A) else jacobi(diagonal + floor)
+        self.M = None if len(self.A) else jacobi(diagonal + floor + tie)
 
     def _product(self, v: np.ndarray) -> np.ndarray:
         self.products += 1
         program, J = self.program, self.values.J
-        return self.hessp(v) + program.transposed(self.w * program.times(v, J), J)
+        return self.hessp(v) + self.tie * v + program.transposed(self.w * program.times(v, J), J)
 
     def _project(self, v: np.ndarray) -> np.ndarray:
         return v - self.Q @ (self.Q.T @ v) if self.Q.shape[1] else v
@@ -140,10 +143,9 @@ def require_convex(program: Program, H: np.ndarray, x: np.ndarray, lam: np.ndarr
         la.cholesky(H + NEGATIVE * size * np.eye(len(H)), lower=True, check_finite=False)
     except LinAlgError:
         smallest = float(la.eigvalsh(H, subset_by_index=[0, 0])[0])
-        # Rounding beside slopes of one, from which units are taken, at the size of x: where all exponentials but one
-        # have died away, p - p² is as good as 0 and may come out below.
-        rounding = ROUNDING / (1.0 + float(np.abs(x).max()))
-        if smallest >= -max(NEGATIVE * size * len(H), rounding * (1.0 + float(lam.max(initial=0.0)))):
+        # Rounding beside slopes of one, from which units are taken: where all exponentials but one have died away,
+        # p - p² is as good as 0 and may come out below.
+        if smallest >= -max(NEGATIVE * size * len(H), ROUNDING * (1.0 + float(lam.max(initial=0.0)))):
             return
         parts = [("f", np.zeros_like(lam))]
         start = 0
@@ -157,7 +159,7 @@ def require_convex(program: Program, H: np.ndarray, x: np.ndarray, lam: np.ndarr
         for name, weights in parts:
             part = program.second(x, weights).hessian() - (0.0 if name == "f" else alone)
             lowest = float(la.eigvalsh(part, subset_by_index=[0, 0])[0])
-            if lowest < -max(NEGATIVE * float(np.abs(part).max()) * len(H), rounding):
+            if lowest < -max(NEGATIVE * float(np.abs(part).max()) * len(H), ROUNDING):
                 raise NotConvexError(f"{name} is not convex: its Hessian has the eigenvalue {lowest:.1e} at a point "
                                      "of the iteration, in units of its slope at x0.") from None
         raise NotConvexError(f"the Lagrangian is not convex: smallest eigenvalue {smallest:.1e}.") from None
