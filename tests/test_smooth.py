@@ -321,8 +321,8 @@ def test_an_entropy_with_a_share_of_e_to_the_minus_50_is_not_called_unbounded():
 @pytest.mark.parametrize("sharpness", [1.0, 5.0, 20.0, 50.0])
 @pytest.mark.parametrize("limits", [{}, {"A": np.ones((1, 4)), "b": [1.0]}, {"lb": -1.0, "ub": 1.0}])
 def test_a_smoothed_maximum_lies_above_the_maximum_by_at_most_log_m(sharpness, limits):
-    # Exercise 5.7: min max(Ax + b) ≤ min 1/g log Σ exp(g(Ax + b)) ≤ min max(Ax + b) + log(m)/g; for large g, f has kinks
-    # but for rounding.
+    # Exercise 5.7: min max(Ax + b) ≤ min 1/g log Σ exp(g(Ax + b)) ≤ min max(Ax + b) + log(m)/g; for large g, f has
+    # kinks but for rounding.
     rng = np.random.default_rng(57)
     A, b = rng.standard_normal((15, 4)), rng.standard_normal(15)
     linear = {"A": np.ones((1, 5)) * [1, 1, 1, 1, 0], "b": [1.0]} if "A" in limits else {
