@@ -259,6 +259,87 @@ def test_units_of_the_objective_do_not_matter(scale):
     np.testing.assert_allclose(scaled.lam, scale * plain.lam, rtol=1e-4)
 
 
+@pytest.mark.parametrize("start", [[0.0, 50.0], [-5.0, 50.0], [0.0, 99.0], [0.0, 1e-3], [2.0, 50.0]])
+def test_a_row_whose_slope_at_the_start_misleads_is_taken_in_new_units(start):
+    # minimise exp(-x) subject to x² ≤ y/100, y ≤ 100: x = 1, y = 100; 2λ = exp(-1), and y's bound costs λ/100.
+    records = []
+    solution = ck.minimize(lambda v: anp.exp(-v[0]), start, inequalities=[ck.Quadratic(np.diag([2.0, 0]), [0, -0.01])],
+                           ub=[np.inf, 100.0], callback=records.append)
+    assert solution.success, solution.message
+    assert solution.nit <= 40
+    assert solution.value == pytest.approx(np.exp(-1), abs=1e-7)
+    np.testing.assert_allclose(solution.x, [1.0, 100.0], rtol=1e-4)
+    np.testing.assert_allclose(solution.lam, np.exp(-1) / 2, rtol=1e-4)
+    np.testing.assert_allclose(solution.lam_ub, [0.0, np.exp(-1) / 200], atol=1e-6)
+    numbers = [record.iteration for record in records]
+    assert numbers == sorted(numbers)
+    assert numbers[-1] == solution.nit
+
+
+def log_sum_exp(x):
+    return anp.log(anp.sum(anp.exp(5 * x))) / 5
+
+
+def test_a_function_that_is_flat_at_the_start_is_minimised():
+    # All but one exponential have died away: slope (1, 0, 0), and no curvature to speak of.
+    solution = ck.minimize(log_sum_exp, [3.0, -2.0, 1.0], A=[[1.0, 2.0, 3.0]], b=[6.0])
+    # Stationarity: the weights of the softmax are in the ratio 1 : 2 : 3.
+    assert_optimal(solution, log_sum_exp, A=[[1.0, 2.0, 3.0]], b=[6.0])
+    x = np.log([1.0, 2.0, 3.0]) / 5
+    np.testing.assert_allclose(solution.x, x + (6 - x @ [1, 2, 3]) / 6, atol=1e-6)
+
+
+@pytest.mark.parametrize("curvature", [0.0, 1.0])
+@pytest.mark.parametrize("start", [[3.0, -2.0, 1.0], [30.0, -20.0, 1.0], [-9.0, 4.0, 20.0]])
+def test_rows_that_are_flat_at_the_start_do_not_matter(curvature, start):
+    f = ck.Quadratic(np.diag([curvature, 0, 0]), [1.0 - curvature, 1.0, 1.0])
+    rows = [lambda x: log_sum_exp(-x) - 2, lambda x: log_sum_exp(x) - 3]
+    solution = ck.minimize(f, start, inequalities=rows, A=[[1.0, 2.0, 3.0]], b=[6.0])
+    assert_optimal(solution, lambda x: 0.5 * curvature * x[0]**2 + f.q @ x, rows, A=[[1.0, 2.0, 3.0]], b=[6.0])
+
+
+def test_a_second_derivative_that_is_zero_at_the_start_is_no_obstacle():
+    rng = np.random.default_rng(45)
+    A, b = rng.standard_normal((16, 8)), 3 * rng.standard_normal(16)
+
+    def huber(x):
+        r = A @ x - b
+        return anp.where(anp.abs(r) <= 2, r**2, 2 * (2 * anp.abs(r) - 2)).sum()
+
+    solution = ck.minimize(huber, np.zeros(8))
+    assert solution.success, solution.message
+    np.testing.assert_allclose(A.T @ np.clip(2 * (A @ solution.x - b), -4, 4), np.zeros(8), atol=1e-6)
+
+
+def test_an_entropy_with_a_share_of_e_to_the_minus_50_is_not_called_unbounded():
+    cost = np.array([0.0, 5.0, 50.0])
+    solution = ck.minimize(lambda x: entropy(x) + cost @ x, np.full(3, 1 / 3), A=np.ones((1, 3)), b=[1.0])
+    assert solution.success, solution.message
+    np.testing.assert_allclose(solution.x, np.exp(-cost) / np.exp(-cost).sum(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("sharpness", [1.0, 5.0, 20.0, 50.0])
+@pytest.mark.parametrize("limits", [{}, {"A": np.ones((1, 4)), "b": [1.0]}, {"lb": -1.0, "ub": 1.0}])
+def test_a_smoothed_maximum_lies_above_the_maximum_by_at_most_log_m(sharpness, limits):
+    # Exercise 5.7: min max(Ax + b) ≤ min 1/g log Σ exp(g(Ax + b)) ≤ min max(Ax + b) + log(m)/g; for large g, f has
+    # kinks but for rounding.
+    rng = np.random.default_rng(57)
+    A, b = rng.standard_normal((15, 4)), rng.standard_normal(15)
+    linear = {"A": np.ones((1, 5)) * [1, 1, 1, 1, 0], "b": [1.0]} if "A" in limits else {
+        name: np.r_[np.full(4, value), np.sign(value) * np.inf] for name, value in limits.items()}
+    exact = ck.solve(ck.lp([0.0, 0, 0, 0, 1], np.c_[A, -np.ones(15)], -b, **linear)).require_optimal()
+    for start in (np.zeros(4), np.array([3.0, -2, 1, 0])):
+        smooth = ck.minimize(lambda x: anp.log(anp.exp(sharpness * (A @ x + b)).sum()) / sharpness, start, **limits)
+        assert smooth.success, smooth.message
+        assert exact.value - 1e-7 <= smooth.value <= exact.value + np.log(15) / sharpness + 1e-7
+
+
+def test_a_geometric_program_that_falls_without_end_says_so():
+    solution = ck.minimize(lambda y: y[0], np.zeros(2), inequalities=[lambda y: anp.logaddexp(y[0], y[1])])
+    assert solution.status is Status.UNBOUNDED
+    assert solution.value == -np.inf
+
+
 def test_limits_return_the_best_point_and_say_so():
     records = []
     stopped = ck.minimize(lambda x: anp.sum(anp.exp(x) - x), np.full(3, 5.0), maxiter=2, callback=records.append)

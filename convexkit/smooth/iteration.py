@@ -23,8 +23,11 @@ CENTRAL = 1e-4
 LAG = 1e-3  # of the residuals: the mean product is not brought below
 SHARE = 0.01  # of the predicted fall of the residuals that a step has to bring
 LOOK = 20  # every so many iterations: whether f falls without end
+SHORT, CRAWL = 0.1, 12  # so many short steps in a row: better to start anew from where they led
 STUCK = 15  # iterations without progress towards the feasible set, after which it is asked whether there is one
 FAR = 1e7  # from the start, in its own units: look whether the objective falls without end
+TIES = 20  # that are tried, each ten times as strong
+REACH = 100.0  # no further than this many times the size of x
 ROUNDING = 1e-13
 
 
@@ -67,7 +70,18 @@ class Iteration:
         self.x0, self.last = x0, np.zeros_like(x0)
         self.point = Point(x0.copy(), s, lam, np.zeros(len(program.A)))
         self.values = values
+        if not program.m and len(program.A):
+            self._meet_equalities()
         self.products = 0
+        self.tie = 0.0  # added to the Hessian's diagonal while Newton's steps are too long
+
+    def _meet_equalities(self) -> None:
+        """Begin at the nearest point with Ax = b, if f is defined there: then f itself measures progress."""
+        program = self.program
+        x = self.x0 + np.linalg.lstsq(program.A, program.b - program.A @ self.x0, rcond=None)[0]
+        values = program.evaluate(x)
+        if np.isfinite(values.f) and np.isfinite(values.gradient).all():
+            self.point, self.values = Point(x, self.point.s, self.point.lam, self.point.nu), values
 
     def _row_sizes(self, x: np.ndarray, values: Values) -> np.ndarray:
         program, ax = self.program, np.abs(x)
@@ -103,7 +117,7 @@ class Iteration:
     def _system(self) -> Newton:
         kind = Dense if self.dense else Iterative
         point = self.point
-        return kind(self.program, point.x, self.values, point.lam, point.lam / point.s)
+        return kind(self.program, point.x, self.values, point.lam, point.lam / point.s, self.tie)
 
     def decrement(self, newton: Newton) -> float:
         """½r_dᵀK⁻¹r_d along Ax = b: how far below L(x) its minimum may lie, to second order."""
@@ -125,6 +139,13 @@ class Iteration:
         """One step with predictor and corrector; its length, 0 if none was found."""
         point, m = self.point, self.program.m
         mu = float(point.s @ point.lam) / m if m else 0.0
+        if not m:
+            step = self._descend(newton, accuracy)
+            if step > 0:
+                return step
+            if self.tie:  # near the solution Newton's own step is best
+                self.tie = 0.0
+                newton = self._system()
         target, bend = 0.0, np.zeros(m)
         if m:
             affine = self._direction(newton, self.residuals(point, self.values, 0.0), 0.0, accuracy)
@@ -145,6 +166,41 @@ class Iteration:
             # Without second-order terms, and nearer to the centre.
             bend, target = np.zeros(m), max(0.3 * mu, min(2 * target, 0.9 * mu))
         return step if slope <= -0.1 * merit else 0.0
+
+    def _descend(self, newton: Newton, accuracy: float) -> float:
+        """A step along which f falls on Ax = b, without inequalities; 0 where its fall is lost in rounding.
+
+        The residual would do near the solution. Far away it misleads: the slope of a maximum of affine functions, made
+        smooth, is no smaller where f is.
+        """
+        program, point, f = self.program, self.point, self.values.f
+        residuals = self.residuals(point, self.values, 0.0)
+        ends = np.abs(program.A) @ np.abs(point.x) + np.abs(program.b)
+        if (np.abs(residuals[2]) > 1e-12 * ends).any():
+            return 0.0
+        pull, size = float(np.abs(residuals[0]).max()), 1.0 + float(np.abs(point.x).max())
+        for _ in range(TIES):
+            d = self._direction(newton, residuals, 0.0, accuracy)
+            slope, length = float(self.values.gradient @ d.x), float(np.abs(d.x).max())
+            if not slope < -1e3 * ROUNDING * max(abs(f), 1.0):
+                return 0.0
+            found = backtracking(lambda x: program.values_only(x)[0], point.x, d.x, slope, fx=f, alpha=SHARE, beta=0.5,
+                                 step=min(1.0, REACH * size / length), maxiter=10,
+                                 in_domain=lambda x: bool(np.isfinite(program.values_only(x)[0])))
+            values = program.evaluate(found.x) if found.success else self.values
+            if found.success and np.isfinite(values.gradient).all():
+                break
+            # Levenberg: where f has kinks, nearly, its Hessian is no measure for a step beyond them.
+            self.tie = max(10.0 * self.tie, pull / size)
+            newton = self._system()
+        else:
+            return 0.0
+        self.point, self.values = Point(found.x, point.s, point.lam, point.nu + d.nu), values
+        if found.step < SHORT:
+            self.tie = 4.0 * max(self.tie, pull / length)
+        elif found.step == 1.0:
+            self.tie *= 0.02
+        return found.step
 
     def _search(self, d: Point, target: float, merit: float, slope: float) -> float:
         program, point = self.program, self.point
@@ -194,6 +250,8 @@ class Iteration:
         program, x = self.program, self.point.x
         if not d.any() or not np.isfinite(d).all():
             return False
+        # A short d says nothing about far away: it begins at the size of x.
+        d = d * max(1.0, (1.0 + float(np.abs(x).max())) / float(np.abs(d).max()))
         falls, before = [], self.values.f
         for decade in (1, 2, 3, 4):
             y = x + 10.0**decade * d
@@ -207,12 +265,13 @@ class Iteration:
 
 
 def run(program: Program, x0: np.ndarray, tol: float, maxiter: int, method: str, time_limit: float,
-        callback: Callable[[IterationRecord], Any] | None) -> Ending:
-    """Iterate until all residuals and the Newton decrement are below tol, or no step is left."""
+        callback: Callable[[IterationRecord], Any] | None, patient: bool = True) -> Ending:
+    """Iterate until all residuals and the Newton decrement are below tol, or no step is left; unless `patient`, until
+    steps are short for long."""
     start = time.perf_counter()
     state = Iteration(program, x0, method)
     best = Ending("stalled", state.point, state.values, 0, np.inf, np.inf)
-    step, lowest, since = 0.0, np.inf, 0
+    step, lowest, since, crawled = 0.0, np.inf, 0, 0
     for nit in range(maxiter + 1):
         errors = state.errors()
         error = errors.max()
@@ -232,6 +291,7 @@ def run(program: Program, x0: np.ndarray, tol: float, maxiter: int, method: str,
             best.kind = "stalled"
             break
         try:
+            state.tie = 0.0 if error <= tol else state.tie
             newton = state._system()
             if error <= tol:
                 ending.decrement = state.decrement(newton)
@@ -249,6 +309,9 @@ def run(program: Program, x0: np.ndarray, tol: float, maxiter: int, method: str,
             step = state.advance(newton, min(1e-2, max(1e-12, 1e-2 * error)))
         except (LinAlgError, FloatingPointError):
             step = 0.0
+        crawled = crawled + 1 if step < SHORT else 0
+        if crawled >= CRAWL and not patient:
+            break
         if step == 0.0:
             if state.falls_along(state.last):
                 ending.kind = "unbounded"

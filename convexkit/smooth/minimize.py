@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 
 from ..duality import KKTResiduals
 from ..errors import ProblemError
-from ..quadratic import Quadratic
+from ..quadratic import Quadratic, weighted_sum
 from ..solution import IterationRecord, Solution, Status
 from ..validation import as_count, as_vector, in_range
 from .functions import Function
@@ -18,6 +20,8 @@ from .iteration import Ending, Iteration, run
 from .program import Program
 
 METHODS = ("auto", "dense", "cg")
+RESTARTS = 3  # from where no step was left
+NEARBY = 1e-4  # tolerance of a run that only looks for a better start
 LOOSE = 1e-5
 
 
@@ -84,11 +88,15 @@ def minimize(f: Callable[[np.ndarray], Any] | Quadratic, x0: Any, *,
     maxiter = as_count("maxiter", maxiter, minimum=1)
     limit = np.inf if time_limit is None else in_range("time_limit", time_limit, 0.0, np.inf, high_open=False)
     functions = [Function(f"inequalities[{i}]", g) for i, g in enumerate(inequalities)]
-    program = Program(Function("f", f), functions, G, h, A, b, lb, ub, point)
+
+    def stated(at: np.ndarray, objective: Callable[[np.ndarray], Any] | Quadratic = f) -> Program:
+        return Program(Function("f", objective), functions, G, h, A, b, lb, ub, at)
+
+    program = stated(point)
     if program.inconsistent is not None:
         return _no_point(program, np.zeros(program.m), program.inconsistent, 0, start,
                          "Ax = b has no solution: nu combines its rows to 0 = a positive number.")
-    ending = run(program, point, tol, maxiter, method, limit, callback)
+    ending = run(program, point, tol, maxiter, method, limit, callback, patient=False)
     if ending.kind != "converged" and ending.kind != "unbounded" and program.m and ending.error > tol:
         proof = _infeasible(program, point, ending, tol, method, start + limit - time.perf_counter())
         if proof is not None:
@@ -96,7 +104,44 @@ def minimize(f: Callable[[np.ndarray], Any] | Quadratic, x0: Any, *,
             return _no_point(program, lam, nu, ending.nit + nit, start,
                              f"no point satisfies all inequalities: weighted by lam and nu they sum to at least "
                              f"{margin:.2g} everywhere.")
+    # Units are slopes at the start. Where curvature has changed them by orders of magnitude, the residual of one row
+    # drowns the others and steps become short: take units and slacks anew. If that leads nowhere, f is too flat on its
+    # way for the residual to measure progress: go where f + ½δ‖x - xₖ‖² is least, first.
+    for attempt in range(RESTARTS):
+        used = ending.nit
+        if ending.kind != "stalled" or used >= maxiter:
+            break
+        x = ending.point.x
+        if attempt > 0:
+            near = _nearby(stated, f, x, 10.0**(1 - attempt), maxiter - used, method, start + limit)
+            x, used = near.point.x, used + near.nit
+        again = stated(x)
+        later = None if callback is None else _counting_from(used, callback)
+        retry = run(again, x, tol, max(maxiter - used, 0), method, start + limit - time.perf_counter(), later,
+                    patient=attempt == RESTARTS - 1)
+        ending.nit = retry.nit = used + retry.nit
+        if retry.kind in ("converged", "unbounded") or retry.error < ending.error:
+            program, point, ending = again, x, retry
     return _solution(program, ending, tol, point, method, start)
+
+
+def _nearby(stated: Callable[..., Program], f: Callable[[np.ndarray], Any] | Quadratic, x: np.ndarray, weight: float,
+            maxiter: int, method: str, deadline: float) -> Ending:
+    """The end of a run on f + ½δ‖· - x‖², where δ is `weight` times what balances f's slope at the size of x."""
+    slope = np.abs(Function("f", f).value_and_jacobian(x)[1]).max()
+    delta = weight * max(float(slope), 1e-300) / (1.0 + float(np.abs(x).max()))
+
+    def tied(y: Any) -> Any:
+        away = y - x
+        return f(y) + 0.5 * delta * (away @ away)
+
+    objective = weighted_sum([1.0, delta], [f, Quadratic(sp.eye_array(x.size, format="csr"), -x)]) if isinstance(
+        f, Quadratic) else tied
+    return run(stated(x, objective), x, NEARBY, min(maxiter, 50), method, deadline - time.perf_counter(), None)
+
+
+def _counting_from(first: int, callback: Callable[[IterationRecord], Any]) -> Callable[[IterationRecord], Any]:
+    return lambda record: callback(replace(record, iteration=first + record.iteration))
 
 
 def _solution(program: Program, ending: Ending, tol: float, x0: np.ndarray, method: str, start: float) -> Solution:

@@ -14,11 +14,12 @@ from .program import Program, Values
 
 # An eigenvalue of the Hessian down to this share of its size is rounding of zero.
 NEGATIVE = 1e-9
+ROUNDING = 1e-12
 REFINEMENTS = 3
 
 
 class Newton(Protocol):
-    """Solves [K Aᵀ; A 0](dx, dnu) = (u, v) with K = ∇²L + Σ wₖ·slopeₖ·slopeₖᵀ."""
+    """Solves [K Aᵀ; A 0](dx, dnu) = (u, v) with K = ∇²L + Σ wₖ·slopeₖ·slopeₖᵀ + tie·I."""
 
     products: int
 
@@ -29,16 +30,18 @@ class Newton(Protocol):
 class Dense:
     """K formed and factored; the equalities by their Schur complement."""
 
-    def __init__(self, program: Program, x: np.ndarray, values: Values, lam: np.ndarray, w: np.ndarray):
+    def __init__(self, program: Program, x: np.ndarray, values: Values, lam: np.ndarray, w: np.ndarray,
+                 tie: float = 0.0):
         H = program.second(x, lam).hessian()
         require_convex(program, H, x, lam)
         self.A = program.A
-        self.K = H + program.gram(w, values.J)
+        self.K = H + program.gram(w, values.J) + tie * np.eye(len(H))
         self.products = 0
         # Directions that K leaves free are taken from the equalities, which changes no solution.
         gram = float((self.A * self.A).sum())
-        trace = float(np.trace(self.K))
-        self.augment = (trace if trace > 0 else 1.0) / gram if gram > 0 else 0.0
+        curved = np.diag(self.K)[np.diag(self.K) > 0]
+        # Typical curvature, not the largest: beside 1/x of an entropy at x = 1e-18 all else would be rounding.
+        self.augment = (len(self.K) * float(np.median(curved)) if curved.size else 1.0) / gram if gram > 0 else 0.0
         M = self.K + self.augment * (self.A.T @ self.A) if self.augment else self.K
         diagonal = np.diag(M)
         self.scale = 1.0 / np.sqrt(np.where(diagonal > 0, diagonal, max(diagonal.max(initial=0.0), 1.0)))
@@ -53,7 +56,10 @@ class Dense:
                 if shift > 1e-2:
                     raise
         self.Y = la.solve_triangular(self.factor, (self.A * self.scale).T, lower=True, check_finite=False)
-        S = self.Y.T @ self.Y
+        with np.errstate(over="ignore", invalid="ignore"):
+            S = self.Y.T @ self.Y
+        if not np.isfinite(S).all():  # K so flat that its inverse overflows: no step from here
+            raise FloatingPointError
         self.schur = la.cholesky(S + 1e-14 * np.trace(S) * np.eye(len(S)), lower=True) if len(S) else S
 
     def _once(self, u: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -81,7 +87,9 @@ class Dense:
 class Iterative:
     """K through products alone: conjugate gradient in the null space of A."""
 
-    def __init__(self, program: Program, x: np.ndarray, values: Values, lam: np.ndarray, w: np.ndarray):
+    def __init__(self, program: Program, x: np.ndarray, values: Values, lam: np.ndarray, w: np.ndarray,
+                 tie: float = 0.0):
+        self.tie = tie
         self.program, self.values, self.w, self.products = program, values, w, 0
         self.hessp = program.second(x, lam).operator()
         self.A = program.A
@@ -97,12 +105,12 @@ class Iterative:
             squares = program.rows.multiply(program.rows) if hasattr(program.rows, "multiply") else program.rows**2
             diagonal = diagonal + np.asarray(squares.T @ (w[k:r] * program.d[k:r]**2)).ravel()
         floor = typical if typical > 0 else max(float(diagonal.max(initial=0.0)), 1.0) * 1e-12
-        self.M = None if len(self.A) else jacobi(diagonal + floor)
+        self.M = None if len(self.A) else jacobi(diagonal + floor + tie)
 
     def _product(self, v: np.ndarray) -> np.ndarray:
         self.products += 1
         program, J = self.program, self.values.J
-        return self.hessp(v) + program.transposed(self.w * program.times(v, J), J)
+        return self.hessp(v) + self.tie * v + program.transposed(self.w * program.times(v, J), J)
 
     def _project(self, v: np.ndarray) -> np.ndarray:
         return v - self.Q @ (self.Q.T @ v) if self.Q.shape[1] else v
@@ -135,7 +143,9 @@ def require_convex(program: Program, H: np.ndarray, x: np.ndarray, lam: np.ndarr
         la.cholesky(H + NEGATIVE * size * np.eye(len(H)), lower=True, check_finite=False)
     except LinAlgError:
         smallest = float(la.eigvalsh(H, subset_by_index=[0, 0])[0])
-        if smallest >= -NEGATIVE * size * len(H):
+        # Rounding beside slopes of one, from which units are taken: where all exponentials but one have died away,
+        # p - p² is as good as 0 and may come out below.
+        if smallest >= -max(NEGATIVE * size * len(H), ROUNDING * (1.0 + float(lam.max(initial=0.0)))):
             return
         parts = [("f", np.zeros_like(lam))]
         start = 0
@@ -149,7 +159,7 @@ def require_convex(program: Program, H: np.ndarray, x: np.ndarray, lam: np.ndarr
         for name, weights in parts:
             part = program.second(x, weights).hessian() - (0.0 if name == "f" else alone)
             lowest = float(la.eigvalsh(part, subset_by_index=[0, 0])[0])
-            if lowest < -NEGATIVE * max(float(np.abs(part).max()), 1e-300) * len(H):
+            if lowest < -max(NEGATIVE * float(np.abs(part).max()) * len(H), ROUNDING):
                 raise NotConvexError(f"{name} is not convex: its Hessian has the eigenvalue {lowest:.1e} at a point "
                                      "of the iteration, in units of its slope at x0.") from None
         raise NotConvexError(f"the Lagrangian is not convex: smallest eigenvalue {smallest:.1e}.") from None

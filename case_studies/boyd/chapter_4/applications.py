@@ -286,7 +286,7 @@ def _(axes: Any) -> None:
     axes.plot(*np.array(path).T, ".-", markersize=3, linewidth=0.8)
     axes.plot([-5, 5, 5, -5, -5], [-5, -5, 5, 5, -5], color="0.6", linestyle=":")
     axes.plot(0, 0, "ks")
-    places = ((30, (-2, 2), (0, 7)), (50, (3, 3), (8, -10)), (70, (-4, -1), (0, -14)), (100, (2, -4), (8, -3)))
+    places = ((30, (-2, 2), (-40, 8)), (50, (3, 3), (8, -10)), (70, (-4, -1), (0, -14)), (100, (2, -4), (8, -3)))
     for k, point, shift in places:
         axes.plot(*point, "ko")
         axes.annotate(f"k = {k}", point, xytext=shift, textcoords="offset points")
