@@ -9,7 +9,7 @@ import scipy.sparse as sp
 from scipy.linalg import eigh, lstsq
 from scipy.sparse.linalg import splu
 
-from ..duality import InfeasibilityCertificate, UnboundednessCertificate, row_largest, split_by_sign
+from ..duality import NO_BOUND, InfeasibilityCertificate, UnboundednessCertificate, row_largest, split_by_sign
 from ..problem import QCQP
 from .embedding import Point
 from .form import Form, Multipliers
@@ -90,8 +90,8 @@ def _ray(problem: QCQP, form: Form, z: Point, last: bool) -> np.ndarray | None:
         if raw is None:
             continue
         candidate = raw.copy()
-        candidate[np.isfinite(problem.lb) & (candidate < 0)] = 0.0
-        candidate[np.isfinite(problem.ub) & (candidate > 0)] = 0.0
+        candidate[(problem.lb > -NO_BOUND) & (candidate < 0)] = 0.0
+        candidate[(problem.ub < NO_BOUND) & (candidate > 0)] = 0.0
         # Entries on their way to zero, where P has curvature, never quite arrive: leave out the smallest.
         for share in (0.0, 1e-8, 1e-5, 1e-3):
             trial = np.where(np.abs(candidate) <= share, 0.0, candidate)
