@@ -20,8 +20,11 @@ from .equalities import minimise_on_subspace
 from .form import Form, Multipliers
 from .kkt_system import KKTSystem
 from .monitor import Monitor
-from .proofs import certificate_of, proofs
+from .proofs import certificate_of, inconsistent, proofs
 from .settings import Settings
+
+# Points are multiples of one whose larger of τ and κ is about 1; a smaller τ has no square.
+SMALLEST_TAU = 1e-100
 
 
 @dataclass(frozen=True)
@@ -118,6 +121,9 @@ def _run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord]
                 kind = "time_limit"
                 break
 
+            if z.tau < SMALLEST_TAU:  # so far out that no point is left, and no proof came of it
+                kind = "stalled"
+                break
             newton = Newton(form, system, z)
             if not newton.ok:
                 kind = "stalled"
@@ -253,6 +259,8 @@ def _without_inequalities(problem: QCQP, form: Form, system: KKTSystem,
         if not system.factor(form.c, nothing, NesterovTodd(form.cones, nothing, nothing)):
             return Outcome("stalled", form.origin(), form.origin(), None, None, 0, name)
         x, _, nu = system.solve(-form.c * form.q0, nothing, form.b)
+        if (proof := inconsistent(problem, form, x)) is not None:
+            return Outcome("infeasible", form.origin(), form.origin(), proof, None, 0, name)
         size = float(np.abs(x).max(initial=0.0))
         # Regularized, a flat direction along which f falls takes x far out.
         direction = x / size if size > 0 else None
