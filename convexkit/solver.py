@@ -357,15 +357,16 @@ def _bounded(problem: QCQP, outcome: Outcome, settings: Settings, start: float) 
     residuals = _residuals(problem, point)
     if residuals.primal > settings.loose_tol:
         return None
-    # The multipliers of quadratic rows grow until ΣλᵢPᵢ is all there is of L against rounding, and what they leave flat
-    # may be held by the variables' bounds: smaller ones, or the box as the domain, give a bound that counts.
-    dual, lam, quadratics, bound = Lagrangian(problem), point.lam.copy(), len(problem.inequalities), -np.inf
-    for share, box in ((1.0, False), (0.1, False), (0.1, True), (0.01, False), (0.01, True)):
-        lam[:quadratics] = share * point.lam[:quadratics]
-        lam_bounds = (None, None) if box else (point.lam_lb, point.lam_ub)
-        bound = max(bound, dual.dual_function(lam, point.nu, *lam_bounds, point.lam_cones))
-        if abs(residuals.value - bound) <= 0.1 * settings.loose_tol * abs(residuals.value):
-            break
+    # The multipliers of quadratic rows grow until ΣλᵢPᵢ is all there is of L against rounding, and g falls to -inf.
+    # Smaller ones give a bound that counts.
+    dual, quadratics, best, bound = Lagrangian(problem), len(problem.inequalities), point, -np.inf
+    for share in (1.0, 0.1, 0.01):
+        lam = point.lam.copy()
+        lam[:quadratics] *= share
+        other = dual.dual_function(lam, point.nu, point.lam_lb, point.lam_ub, point.lam_cones)
+        if other > bound:
+            bound, best = other, replace(point, lam=lam)
+    point, residuals = best, _residuals(problem, best)
     size = max(abs(residuals.value), abs(bound), min(1.0, coefficient_size(problem.objective)))
     gap = abs(residuals.value - bound)
     if not (np.isfinite(bound) and gap <= settings.loose_tol * size):
