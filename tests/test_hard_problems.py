@@ -59,7 +59,7 @@ def chained_qp(n=300, rows=150):
 
 
 def grid_flow(side=12):
-    """AUG2D's kind: least-squares flow on the edges of a grid that meets the demands of its nodes, which sum to zero."""
+    """AUG2D's kind: the edges of a grid, for a flow that meets the demands of its nodes, which sum to zero."""
     node = np.arange(side * side).reshape(side, side)
     ends = np.concatenate([np.stack([node[:, :-1].ravel(), node[:, 1:].ravel()]),
                            np.stack([node[:-1].ravel(), node[1:].ravel()])], axis=1)

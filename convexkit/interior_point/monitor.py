@@ -42,7 +42,7 @@ class Monitor:
 
     def record(self, nit: int, z: Point, step: float, seconds: float) -> IterationRecord:
         """Residuals at (x, λ, ν)/τ: one product with |A|, nothing else that grows faster than the rows."""
-        form, tau = self._form, np.float64(z.tau)  # whose square may underflow
+        form, tau = self._form, z.tau
         value = (0.5 * z.xPx / tau + z.q0_x) / tau
         sizes = np.maximum(z.sizes, self._floor * tau)
         # By how much x/τ itself violates its rows; the residual z.r_p says that s is not yet their slack.
