@@ -76,7 +76,8 @@ def _run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord]
     best, best_error = z, np.inf
     bounded, bounded_error = z, np.inf
     step, short, kind, next_try = 0.0, 0, "iteration_limit", 1.0
-    nit = 0
+    nit = further = 0
+    value = drift = np.inf
     residuals: KKTResiduals | None = None
     proof: InfeasibilityCertificate | None = None
     direction: np.ndarray | None = None
@@ -93,15 +94,18 @@ def _run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord]
                 best, best_error = z, error
             if nit and max(record.primal, record.gap) < bounded_error:
                 bounded, bounded_error = z, max(record.primal, record.gap)
+            last_drift, drift = drift, abs(record.value - value) / max(abs(record.value), monitor.unit, 1e-300)
+            value = record.value
             if error <= settings.tol:
                 exact = monitor.exact(z)
                 if exact.max() <= settings.tol:
-                    finished = residuals is not None or exact.max() <= settings.well_below * settings.tol
+                    further += residuals is not None
                     if residuals is None or exact.max() < residuals.max():
                         residuals, solved = exact, z
-                    # One iteration more gives a digit or two for the price of one in ten or twenty. Large sparse
-                    # problems need it where they are so ill-posed that residuals of 1e-8 leave 1e-6 in the value.
-                    if finished or form.layout != "sparse":
+                    # Sparse problems may be so ill-posed that residuals of 1e-8 leave 1e-5 in the value: iterate on
+                    # until it settles, by what the last two changes promise.
+                    if form.layout != "sparse" or further >= settings.further \
+                            or drift * min(drift, last_drift) <= settings.settled * last_drift:
                         break
             elif residuals is not None:
                 break
