@@ -430,7 +430,16 @@ def _bounded(problem: QCQP, outcome: Outcome, settings: Settings, start: float) 
     residuals = _residuals(problem, point)
     if residuals.primal > settings.loose_tol:
         return None
-    bound = Lagrangian(problem).dual_function(point.lam, point.nu, point.lam_lb, point.lam_ub, point.lam_cones)
+    # The multipliers of quadratic rows grow until ΣλᵢPᵢ is all there is of L against rounding, and g falls to -inf.
+    # Smaller ones give a bound that counts.
+    dual, quadratics, best, bound = Lagrangian(problem), len(problem.inequalities), point, -np.inf
+    for share in (1.0, 0.1, 0.01):
+        lam = point.lam.copy()
+        lam[:quadratics] *= share
+        other = dual.dual_function(lam, point.nu, point.lam_lb, point.lam_ub, point.lam_cones)
+        if other > bound:
+            bound, best = other, replace(point, lam=lam)
+    point, residuals = best, _residuals(problem, best)
     size = max(abs(residuals.value), abs(bound), min(1.0, coefficient_size(problem.objective)))
     gap = abs(residuals.value - bound)
     if not (np.isfinite(bound) and gap <= settings.loose_tol * size):

@@ -1,13 +1,15 @@
 """One suite for every KKT backend: each solves the linear system that the protocol states."""
 
+import gc
 import sys
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from scipy.sparse.linalg import splu
 
 import convexkit as ck
-from convexkit.interior_point import Settings
+from convexkit.interior_point import Settings, libraries
 from convexkit.interior_point.backends import choose_backend
 from convexkit.interior_point.cones import NesterovTodd
 from convexkit.interior_point.dense_cholesky import DenseCholesky
@@ -174,12 +176,16 @@ def test_a_matrix_that_is_not_finite_cannot_be_factored(backend):
         assert not system.factor(1.0, np.ones(form.mq), NesterovTodd(form.cones, np.zeros(form.m), good))
 
 
-@pytest.mark.parametrize("library", ["qdldl", "SuperLU"])
-def test_both_libraries_solve_a_sparse_problem_alike(monkeypatch, library):
-    if library == "qdldl":
-        pytest.importorskip("qdldl")
-    else:
+@pytest.mark.parametrize("library", ["qdldl", "SuperLU", "MKL Pardiso"])
+def test_every_library_solves_a_sparse_problem_alike(monkeypatch, library):
+    module = {"qdldl": "qdldl", "MKL Pardiso": "pypardiso"}.get(library)
+    if module:
+        pytest.importorskip(module)
+    if library != "qdldl":
         monkeypatch.setitem(sys.modules, "qdldl", None)
+        monkeypatch.setattr(libraries, "LARGE", 0)
+    if library == "SuperLU":
+        monkeypatch.setitem(sys.modules, "pypardiso", None)
     n = 300
     D = sp.diags_array([np.ones(n), -np.ones(n - 1)], offsets=[0, 1]).tocsr()
     problem = ck.qp(sp.eye_array(n).tocsr(), np.sin(np.arange(n)), G=D, h=np.full(n, 0.1),
@@ -226,3 +232,56 @@ def test_one_problem_in_three_structures_has_one_answer():
     values = [solution.value for solution in answers.values()]
     assert max(values) - min(values) <= 1e-6 * abs(values[0])
     assert answers["factored"].message.endswith("diagonal plus low rank.")
+
+
+class SmallPardiso:
+    """What `Pardiso` uses of pypardiso, done by SuperLU: phases 11, 22, 33 on the upper triangle by rows."""
+
+    class PyPardisoSolver:
+        def __init__(self, mtype):
+            assert mtype == -2
+            self.phases, self.settings, self.freed = [], {}, []
+
+        def set_iparm(self, number, value):
+            self.settings[number] = value
+
+        def set_phase(self, phase):
+            self.phases.append(phase)
+
+        def free_memory(self, everything=False):
+            self.freed.append(everything)
+
+        def _call_pardiso(self, matrix, rhs):
+            if not np.isfinite(matrix.data).all():
+                raise ArithmeticError("error -4: zero pivot")
+            assert (sp.tril(matrix, -1)).nnz == 0
+            if self.phases[-1] == 22:
+                self.factors = splu((matrix + sp.triu(matrix, 1).T).tocsc())
+            return self.factors.solve(rhs) if self.phases[-1] == 33 else rhs
+
+
+def test_pardiso_is_given_the_upper_triangle_and_freed():
+    rng = np.random.default_rng(2)
+    half = sp.random_array((30, 30), density=0.1, rng=rng)
+    matrix = (half + half.T + sp.diags_array(np.where(np.arange(30) < 20, 5.0, -5.0))).tocsc()
+    pardiso = libraries.Pardiso(matrix, SmallPardiso)
+    solver = pardiso._solver
+    rhs = rng.standard_normal(30)
+    np.testing.assert_allclose(matrix @ pardiso.factor(matrix)(rhs), rhs, atol=1e-10)
+    assert solver.phases == [11, 22, 33]
+    matrix.data[0] = np.nan
+    with pytest.raises(RuntimeError, match="zero pivot"):
+        pardiso.factor(matrix)
+    del pardiso
+    gc.collect()
+    assert solver.freed == [True]
+
+
+def test_a_large_system_whose_factors_fill_up_goes_to_pardiso_where_it_is_installed(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pypardiso", SmallPardiso)
+    monkeypatch.setattr(libraries, "SPARSE_FACTOR", 1)
+    pattern = sp.eye_array(50, format="csc") + sp.csc_array(np.ones((50, 50)))
+    assert libraries.choose_library(pattern, curved=False).name == "SuperLU"
+    monkeypatch.setattr(libraries, "LARGE", 50)
+    assert libraries.choose_library(pattern, curved=False).name == "MKL Pardiso"
+    assert libraries.choose_library(pattern, curved=True).name == "SuperLU"

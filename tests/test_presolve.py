@@ -1,4 +1,4 @@
-"""Rows of G that are bounds, and rows that say nothing."""
+"""What is settled before the iteration: rows that are bounds or say nothing, fixed variables, multiples of rows."""
 
 import numpy as np
 import pytest
@@ -6,6 +6,7 @@ import scipy.sparse as sp
 
 import convexkit as ck
 from convexkit.interior_point.presolve import bounds_from_rows
+from convexkit.interior_point.reduction import Reduction, parallel_rows
 
 
 @pytest.mark.parametrize("matrix", [np.asarray, sp.csr_array])
@@ -75,3 +76,107 @@ def test_a_column_that_occurs_nowhere_is_free_or_a_proof_of_unboundedness():
     falling = ck.solve(problem)
     assert falling.status is ck.Status.UNBOUNDED
     assert falling.certificate.verify(problem)
+
+
+@pytest.mark.parametrize("matrix", [np.asarray, sp.csr_array])
+def test_rows_that_are_multiples_are_found_whatever_their_scale_and_sign(matrix):
+    rows = np.array([[1.0, 2.0, 0.0], [0.0, 1.0, 3.0], [-0.3, -0.6, 0.0], [1.0, 2.0, 1e-3], [0.0, 0.0, 0.0],
+                     [1e-6, 2e-6, 0.0], [0.0, 0.0, 0.0], [2.0, 1.0, 0.0]])
+    found = parallel_rows(matrix(rows))
+    group = found.group[0]
+    np.testing.assert_array_equal(np.flatnonzero(found.group == group), [0, 2, 5])
+    np.testing.assert_allclose(found.factor[[0, 2, 5]] / found.factor[0], [1.0, -0.3, 1e-6], rtol=1e-12)
+    assert np.unique(found.group).size == 6                      # empty rows are not multiples of each other
+    assert parallel_rows(matrix(rows[[0, 1, 7]])) is None
+
+
+def not_compiled(record):
+    """A callback, with which small dense problems too go to the iteration that reduces them first."""
+
+
+@pytest.mark.parametrize("matrix", [np.asarray, sp.csr_array])
+def test_of_parallel_rows_the_tightest_stays_and_a_pair_without_room_is_an_equality(matrix):
+    G = np.array([[1.0, 1.0, 0.0], [2.0, 2.0, 0.0], [-1.0, -1.0, 0.0], [0.0, 1.0, 1.0], [0.0, -3.0, -3.0]])
+    problem = ck.qp(np.eye(3), -np.ones(3), G=matrix(G), h=[4.0, 3.0, 5.0, 1.0, -3.0], A=matrix(np.ones((2, 3))),
+                    b=[1.5, 1.5])
+    left = Reduction(problem).problem
+    assert (left.h.size, left.p) == (2, 2)
+    np.testing.assert_array_equal(left.h, [3.0, 5.0])
+    np.testing.assert_array_equal(left.b, [1.5, 1.0])
+    solution = ck.solve(problem, callback=not_compiled)
+    assert solution.residuals.max() <= 1e-8
+    np.testing.assert_allclose(solution.x, [0.5, 0.5, 0.5], atol=1e-7)
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_the_multiplier_of_a_pair_goes_to_the_row_that_holds(sign):
+    # minimise ±(x + y) where x + y ≤ 1 and -2x - 2y ≤ -2: one of the rows pays 1, or 1/2.
+    problem = ck.lp([sign, sign], G=[[1.0, 1.0], [-2.0, -2.0]], h=[1.0, -2.0], lb=0.0)
+    solution = ck.solve(problem, callback=not_compiled)
+    np.testing.assert_allclose(solution.lam, [0.0, 0.5] if sign > 0 else [1.0, 0.0], atol=1e-6)
+    assert solution.residuals.max() <= 1e-8
+    again = ck.solve(problem, warm_start=solution, callback=not_compiled)
+    assert again.success
+
+
+@pytest.mark.parametrize("matrix", [np.asarray, sp.csr_array])
+def test_parallel_rows_that_contradict_each_other_stay_and_are_a_proof(matrix):
+    for options in ({"G": matrix(np.array([[1.0, 1.0], [-2.0, -2.0]])), "h": [1.0, -4.0]},
+                    {"A": matrix(np.array([[1.0, 1.0], [2.0, 2.0]])), "b": [1.0, 3.0]}):
+        problem = ck.lp([1.0, 1.0], lb=-5.0, ub=5.0, **options)
+        assert Reduction(problem).problem is problem
+        solution = ck.solve(problem)
+        assert solution.status is ck.Status.INFEASIBLE
+        assert solution.certificate.verify(problem)
+
+
+@pytest.mark.parametrize("structure", ["dense", "sparse", "factored"])
+def test_fixed_variables_leave_the_problem_and_their_multipliers_return(structure):
+    rng = np.random.default_rng(4)
+    n = 120
+    F = rng.standard_normal((10, n))
+    d = rng.uniform(1.0, 2.0, n)
+    P = {"dense": F.T @ F + np.diag(d), "sparse": sp.diags_array(d).tocsr()}.get(structure)
+    q = rng.standard_normal(n)
+    objective = ck.Quadratic.from_factor(F, diag=d, q=q, r=3.0) if P is None else ck.Quadratic(P, q, 3.0)
+    lb, ub = np.full(n, -1.0), np.full(n, 1.0)
+    lb[:4] = ub[:4] = rng.uniform(-1, 1, 4)
+    A = np.zeros((4, n))
+    A[0, 5], A[1, 6], A[2, :20], A[3, [0, 5]] = 2.0, -4.0, 1.0, 1.0       # the last row is met, or not, by then
+    b = np.array([1.0, 1.0, 0.3, lb[0] + 0.5])
+    matrix = sp.csr_array if structure == "sparse" else np.asarray
+    problem = ck.QCQP(objective, A=matrix(A), b=b, G=matrix(np.eye(n)[[0]] + np.eye(n)[[9]]), h=[0.2], lb=lb, ub=ub)
+    left = Reduction(problem).problem
+    assert (left.n, left.p) == (n - 6, 1)
+    solution = ck.solve(problem)
+    assert solution.success
+    np.testing.assert_allclose(solution.x[[5, 6]], [0.5, -0.25], rtol=1e-12)
+    slope = problem.objective.gradient(solution.x) + A.T @ solution.nu + solution.lam_ub - solution.lam_lb
+    slope[[0, 9]] += solution.lam[0]
+    np.testing.assert_allclose(slope, 0.0, atol=1e-6)
+    assert (solution.lam_lb * solution.lam_ub)[:4].max() == 0
+    wrong = ck.QCQP(objective, A=matrix(A), b=b + [0, 0, 0, 1.0], lb=lb, ub=ub)
+    answer = ck.solve(wrong)
+    assert answer.status is ck.Status.INFEASIBLE
+    assert answer.certificate.verify(wrong)
+
+
+def test_fixed_variables_of_a_cone_program_get_their_multipliers():
+    cone = ck.SecondOrderCone(np.eye(3), d=2.0)
+    solution = ck.solve(ck.socp([1.0, 1.0, -1.0], [cone], lb=[-5.0, 1.0, -5.0], ub=[5.0, 1.0, 5.0]))
+    assert solution.residuals.max() <= 1e-8
+    np.testing.assert_allclose(solution.x, [-np.sqrt(1.5), 1.0, np.sqrt(1.5)], atol=1e-6)
+
+
+def test_an_unbounded_direction_keeps_fixed_variables_where_they_are():
+    problem = ck.lp([1.0, -1.0, 0.0], A=[[1.0, -1.0, 1.0]], b=[2.0], lb=[1.0, 0.0, 0.0], ub=[1.0, np.inf, np.inf])
+    solution = ck.solve(problem)
+    assert solution.status is ck.Status.UNBOUNDED
+    assert solution.certificate.verify(problem)
+    assert solution.certificate.direction[0] == 0
+
+
+def test_where_every_variable_is_fixed_nothing_is_taken_out():
+    solution = ck.solve(ck.lp([1.0, 2.0], lb=[1.0, 2.0], ub=[1.0, 2.0]))
+    assert solution.success
+    np.testing.assert_allclose(solution.x, [1.0, 2.0])

@@ -1,6 +1,6 @@
 """Lagrangian duality: the dual function, optimality residuals, certificates and prices."""
 
-from .certificates import InfeasibilityCertificate, UnboundednessCertificate, weighted_infimum
+from .certificates import NO_BOUND, InfeasibilityCertificate, UnboundednessCertificate, weighted_infimum
 from .dual_point import DualPoint
 from .dual_problem import DualProblem, dual_problem
 from .gap_report import DualityReport, duality_report
@@ -15,6 +15,7 @@ from .sensitivity import Sensitivity, sensitivity
 __all__ = [
     "ATTAINABLE",
     "NOTICEABLE",
+    "NO_BOUND",
     "DualPoint",
     "DualProblem",
     "DualityReport",

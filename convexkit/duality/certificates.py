@@ -25,6 +25,8 @@ ROUNDING = 1e-8
 RADIUS = 1e8
 # One within rounding must not matter for points this many times further out than the rows' own constants say.
 DISTANCE = 100.0
+# A bound or right-hand side of this size is a way to write "none", as in many solvers and files.
+NO_BOUND = 1e20
 
 
 def weighted_infimum(problem: QCQP, weights: Any) -> tuple[float, float]:
@@ -120,6 +122,8 @@ class UnboundednessCertificate:
         P₀d = 0,  q₀ᵀd < 0;   Pᵢd = 0,  qᵢᵀd ≤ 0;   Gd ≤ 0;   Ad = 0;   dⱼ ≥ 0 at a lower, ≤ 0 at an upper bound;
         ‖Aₖd‖ ≤ cₖᵀd for each cone
 
+    Bounds and entries of h of 1e20 or more count as none.
+
     Attributes
     ----------
     x : (n,) array, a feasible point
@@ -152,9 +156,9 @@ class UnboundednessCertificate:
         # The objective first: most candidates fail there, and it is one of many.
         if not self.rate(problem) < -1e-6 * float(np.abs(problem.objective.q) @ ad) or _bends((problem.objective,), d):
             return False
-        if (d[np.isfinite(problem.lb)] < 0).any() or (d[np.isfinite(problem.ub)] > 0).any():
+        if (d[problem.lb > -NO_BOUND] < 0).any() or (d[problem.ub < NO_BOUND] > 0).any():
             return False
-        finite = np.isfinite(problem.h)
+        finite = problem.h < NO_BOUND
         G = problem.G[finite] if not finite.all() else problem.G
         if (G @ d > ROUNDING * row_terms(G, ad)[0]).any() \
                 or (np.abs(problem.A @ d) > ROUNDING * row_terms(problem.A, ad)[0]).any():

@@ -20,8 +20,11 @@ from .equalities import minimise_on_subspace
 from .form import Form, Multipliers
 from .kkt_system import KKTSystem
 from .monitor import Monitor
-from .proofs import certificate_of, proofs
+from .proofs import certificate_of, inconsistent, proofs
 from .settings import Settings
+
+# Points are multiples of one whose larger of τ and κ is about 1; a smaller τ has no square.
+SMALLEST_TAU = 1e-100
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,8 @@ def _run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord]
     best, best_error = z, np.inf
     bounded, bounded_error = z, np.inf
     step, short, kind, next_try = 0.0, 0, "iteration_limit", 1.0
-    nit = 0
+    nit = further = 0
+    value = drift = np.inf
     residuals: KKTResiduals | None = None
     proof: InfeasibilityCertificate | None = None
     direction: np.ndarray | None = None
@@ -90,15 +94,18 @@ def _run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord]
                 best, best_error = z, error
             if nit and max(record.primal, record.gap) < bounded_error:
                 bounded, bounded_error = z, max(record.primal, record.gap)
+            last_drift, drift = drift, abs(record.value - value) / max(abs(record.value), monitor.unit, 1e-300)
+            value = record.value
             if error <= settings.tol:
                 exact = monitor.exact(z)
                 if exact.max() <= settings.tol:
-                    finished = residuals is not None or exact.max() <= settings.well_below * settings.tol
+                    further += residuals is not None
                     if residuals is None or exact.max() < residuals.max():
                         residuals, solved = exact, z
-                    # One iteration more gives a digit or two for the price of one in ten or twenty. Large sparse
-                    # problems need it where they are so ill-posed that residuals of 1e-8 leave 1e-6 in the value.
-                    if finished or form.layout != "sparse":
+                    # Sparse problems may be so ill-posed that residuals of 1e-8 leave 1e-5 in the value: iterate on
+                    # until it settles, by what the last two changes promise.
+                    if form.layout != "sparse" or further >= settings.further \
+                            or drift * min(drift, last_drift) <= settings.settled * last_drift:
                         break
             elif residuals is not None:
                 break
@@ -118,6 +125,9 @@ def _run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord]
                 kind = "time_limit"
                 break
 
+            if z.tau < SMALLEST_TAU:  # so far out that no point is left, and no proof came of it
+                kind = "stalled"
+                break
             newton = Newton(form, system, z)
             if not newton.ok:
                 kind = "stalled"
@@ -253,6 +263,8 @@ def _without_inequalities(problem: QCQP, form: Form, system: KKTSystem,
         if not system.factor(form.c, nothing, NesterovTodd(form.cones, nothing, nothing)):
             return Outcome("stalled", form.origin(), form.origin(), None, None, 0, name)
         x, _, nu = system.solve(-form.c * form.q0, nothing, form.b)
+        if (proof := inconsistent(problem, form, x)) is not None:
+            return Outcome("infeasible", form.origin(), form.origin(), proof, None, 0, name)
         size = float(np.abs(x).max(initial=0.0))
         # Regularized, a flat direction along which f falls takes x far out.
         direction = x / size if size > 0 else None

@@ -89,7 +89,7 @@ class Pardiso:
     name = "MKL Pardiso"
     # Settings by number, from one on: they are given; METIS's order; pivots below 1e-13 are raised to it; its own
     # scaling; pivoting within blocks (Bunch and Kaufman).
-    SETTINGS = {1: 1, 2: 2, 10: 13, 11: 1, 13: 1, 21: 1}
+    SETTINGS = ((1, 1), (2, 2), (10, 13), (11, 1), (13, 1), (21, 1))
     SYMMETRIC_INDEFINITE = -2
     ANALYSE, FACTOR, SOLVE = 11, 22, 33
 
@@ -104,7 +104,7 @@ class Pardiso:
         self._triangle = sp.csr_matrix((matrix.data[self._lower], matrix.indices[self._lower], starts),
                                        shape=matrix.shape)
         self._solver = module.PyPardisoSolver(mtype=self.SYMMETRIC_INDEFINITE)
-        for number, value in self.SETTINGS.items():
+        for number, value in self.SETTINGS:
             self._solver.set_iparm(number, value)
         weakref.finalize(self, self._solver.free_memory, everything=True)
         self._call(self.ANALYSE, np.zeros(size))

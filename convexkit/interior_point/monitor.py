@@ -24,7 +24,7 @@ class Monitor:
         self._constant = form.problem.objective.r
         self._absolute_q0 = np.abs(form.q0)
         self._absolute_A = abs(form.A)
-        self._unit = min(1.0, coefficient_size(form.problem.objective))
+        self.unit = min(1.0, coefficient_size(form.problem.objective))
         self._no_slope = not form.q0.any()
         # As in kkt_residuals: a row or bound without a constant is measured against at most 1 unit of itself.
         rows = form.rows.shape[0]
@@ -61,13 +61,13 @@ class Monitor:
         slack = (float(z.lam @ (z.r_p - z.s)) + float(z.nu @ z.r_e)) / (form.c * tau * tau)
         slope = max(float(np.abs(v).max(initial=0.0)) for v in (z.slope0, form.c * tau * form.q0, z.pull, z.A_nu))
         if self._no_slope:
-            slope = max(slope, form.c * tau * self._unit)
+            slope = max(slope, form.c * tau * self.unit)
         size_v = abs(0.5 * z.xPx / tau**2) + float(self._absolute_q0 @ np.abs(z.x)) / tau
         size_v = max(size_v, ATTAINABLE * float((z.lam * sizes).max(initial=0.0)) / (form.c * tau * tau))
         return IterationRecord(
             nit, value + self._constant, value + slack + self._constant, primal,
             float(np.abs(z.r_d).max(initial=0.0)) / slope if slope > 0 else 0.0,
-            abs(slack) / max(size_v, self._unit), step, tau, z.kappa, z.mu, seconds)
+            abs(slack) / max(size_v, self.unit), step, tau, z.kappa, z.mu, seconds)
 
     def unscaled(self, z: Point) -> Multipliers:
         """The point in the user's units; multipliers are zero where there is no objective."""

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
+from ..duality import NO_BOUND
 from ..problem import QCQP
-
-# A bound or right-hand side of this size is a way to write "none", as in many solvers and files.
-NO_BOUND = 1e20
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import scipy.sparse as sp
 from scipy.linalg import eigh, lstsq
 from scipy.sparse.linalg import splu
 
-from ..duality import InfeasibilityCertificate, UnboundednessCertificate, row_largest, split_by_sign
+from ..duality import NO_BOUND, InfeasibilityCertificate, UnboundednessCertificate, row_largest, split_by_sign
 from ..problem import QCQP
 from .embedding import Point
 from .form import Form, Multipliers
@@ -60,6 +61,23 @@ def _cleaned(problem: QCQP, form: Form, z: Point, point: Multipliers) -> Multipl
     return Multipliers(point.x, point.lam, nu, point.lam_lb + more_lb, point.lam_ub + more_ub, point.lam_cones)
 
 
+def inconsistent(problem: QCQP, form: Form, x: np.ndarray) -> InfeasibilityCertificate | None:
+    """A proof that Ax = b cannot be met, from an x that nearly minimises ‖Ax - b‖: then Aᵀ(Ax - b) = 0."""
+    nu = form.A @ x - form.b
+    offer = -float(form.b @ nu)
+    if not (offer > 0 and np.isfinite(nu).all()):
+        return None
+    nothing = np.zeros(form.n)
+    point = form.in_units(nothing, np.zeros(0), nu, offer / form.c)
+    A = form.problem.A
+    cleaned = replace(point, nu=point.nu - least_squares_nu(A, A.T @ point.nu))
+    for candidate in (cleaned, point):
+        proof = certificate_of(form.reduction.restore(candidate, objective=False))
+        if proof.verify(problem):
+            return proof
+    return None
+
+
 def least_squares_nu(A: Any, slope: np.ndarray) -> np.ndarray:
     """The ν that minimises ‖Aᵀν - slope‖. For sparse A from the system [I Aᵀ; A -δI], factored once."""
     if not sp.issparse(A):
@@ -90,11 +108,13 @@ def _ray(problem: QCQP, form: Form, z: Point, last: bool) -> np.ndarray | None:
         if raw is None:
             continue
         candidate = raw.copy()
-        candidate[np.isfinite(problem.lb) & (candidate < 0)] = 0.0
-        candidate[np.isfinite(problem.ub) & (candidate > 0)] = 0.0
-        # Entries on their way to zero, where P has curvature, never quite arrive: leave out the smallest.
-        for share in (0.0, 1e-8, 1e-5, 1e-3):
-            trial = np.where(np.abs(candidate) <= share, 0.0, candidate)
+        candidate[(problem.lb > -NO_BOUND) & (candidate < 0)] = 0.0
+        candidate[(problem.ub < NO_BOUND) & (candidate > 0)] = 0.0
+        # Entries on their way to zero, where P has curvature or rows fix a variable, never quite arrive: leave out the
+        # smallest, in units in which variables are comparable.
+        comparable = np.abs(candidate) / form.scaling.columns
+        for share in (0.0, 1e-14, 1e-8, 1e-5, 1e-3):
+            trial = np.where(comparable <= share * comparable.max(initial=0.0), 0.0, candidate)
             if UnboundednessCertificate(np.zeros(problem.n), trial).falls(problem):
                 return trial
     return None

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from ..duality import row_terms
 from ..problem import QCQP, SecondOrderCone
 from ..quadratic import Quadratic, restricted
 from .multipliers import Multipliers
@@ -151,12 +152,16 @@ class Reduction:
         fixed = given.lb == given.ub
         self._x[fixed] = given.lb[fixed]
         if given.p:
-            A = sp.coo_array(given.A) if sp.issparse(given.A) else None
-            i, j = np.nonzero(given.A) if A is None else (A.row, A.col)
-            v = given.A[i, j] if A is None else A.data
-            if A is not None and not A.has_canonical_format:
-                return nothing  # an entry in pieces is left to the iteration
-            i, j, v = i[v != 0], j[v != 0], v[v != 0]
+            if sp.issparse(given.A):
+                A = sp.csr_array(given.A)
+                if not A.has_canonical_format:
+                    A = A.copy()
+                    A.sum_duplicates()
+                i, j, v = np.repeat(np.arange(given.p), np.diff(A.indptr)), A.indices, A.data
+                i, j, v = i[v != 0], j[v != 0], v[v != 0]
+            else:
+                i, j = np.nonzero(given.A)
+                v = given.A[i, j]
             single = (np.bincount(i, minlength=given.p) == 1)[i]
             i, j, v = i[single], j[single], v[single]
             j, first = np.unique(j, return_index=True)
@@ -182,9 +187,7 @@ class Reduction:
         A, b = given.A[self._equalities], given.b[self._equalities]
         pairs, limits = given.G[self._upper], given.h[self._upper]
         if fixed.any():
-            G, h, stays = _without(G, h, x, free)
-            # An empty row that is met by rounding says nothing; any other is a proof and stays.
-            h = np.where(~stays & (h < 0), 0.0, h) if h.size else h
+            G, h, _ = _without(G, h, x, free)
             A, b, stays = _without(A, b, x, free)
             self._equalities, A, b = self._equalities[stays], A[stays], b[stays]
             pairs, limits, stays = _without(pairs, limits, x, free)
@@ -254,7 +257,7 @@ class Reduction:
 
 
 def _without(matrix: Any, limits: np.ndarray, x: np.ndarray, free: np.ndarray) -> tuple[Any, np.ndarray, np.ndarray]:
-    """The remaining columns, the limits less matrix·x, and which rows are more than 0ᵀx against rounding."""
+    """The remaining columns, the limits less matrix·x, and which rows are more than 0ᵀx against 0."""
     rest = matrix[:, free]
     if sp.issparse(rest):
         rest = sp.csr_array(rest)
@@ -263,5 +266,8 @@ def _without(matrix: Any, limits: np.ndarray, x: np.ndarray, free: np.ndarray) -
     else:
         used = rest.any(axis=1)
     remaining = limits - matrix @ x
-    terms = np.abs(limits) + abs(matrix) @ np.abs(x)
-    return rest, remaining, used | (np.abs(remaining) > ROUNDING * terms)
+    # What rounding leaves of zero would be a constant of its own size, and the row never met to a share of that.
+    products, largest = row_terms(matrix, np.abs(x))
+    terms = np.abs(limits) + products + 0.1 * largest  # a constant of 1e-14 of the coefficients is zero too
+    remaining[np.isfinite(terms) & (np.abs(remaining) <= ROUNDING * terms)] = 0.0
+    return rest, remaining, used | (remaining != 0)

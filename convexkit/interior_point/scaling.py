@@ -119,7 +119,7 @@ def equilibrate(diagonal0: np.ndarray, diagonals: Any, q0: np.ndarray, rows: Any
         factors = [np.sqrt(_safe(size)) for size in (row, np.maximum(equality_row, absolute_b * dA), column)]
         d, dA, E = d / factors[0], dA / factors[1], E / factors[2]
         c = objective_scale(E)
-        if sp.issparse(A) and all(EVEN <= 1.0 / factor.max(initial=1.0) and factor.min(initial=1.0) >= EVEN
+        if sp.issparse(A) and all(1.0 / factor.max(initial=1.0) >= EVEN and factor.min(initial=1.0) >= EVEN
                                   for factor in factors):
             break
     if curved:

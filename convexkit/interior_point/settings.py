@@ -29,8 +29,9 @@ class Settings:
     short_step: float = 1e-2
     short_steps: int = 8
     shortest_step: float = 1e-10
-    # A large sparse problem whose residuals are this far below tol gets no further iteration.
-    well_below: float = 0.2
+    # A sparse problem at tol is iterated further while its value will change by more than this, but not for ever.
+    settled: float = 1e-8
+    further: int = 8
     # Feasibility and gap this far below tol, without stationarity at tol, show that multipliers do not exist.
     far_below: float = 1e-6
     # Accuracy at which a point that cannot be improved still counts as optimal_inaccurate.

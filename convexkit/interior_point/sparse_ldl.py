@@ -37,6 +37,7 @@ WAYS = ((1e-10, 0.0, 1e-9), (1e-8, 0.0, 1e-9), (1e-14, 0.1, np.inf))
 class SparseLDL(KKTSystem):
     """A factorization with a fixed order; the pattern and where each number goes are found once (see `libraries`)."""
 
+    scaling: NesterovTodd
 
     def __init__(self, form: Form, settings: Settings):
         super().__init__(form, settings)
@@ -47,7 +48,7 @@ class SparseLDL(KKTSystem):
         large = cones.sizes > LARGEST_BLOCK
         extra = 2 * int(large.sum())
         self._size = size = n + rows + extra + p
-        self.scaling: NesterovTodd | None = None
+        self._H: np.ndarray | None = None
         self._largest: np.ndarray | None = None  # off the diagonal, in each column
         J = form.rows
         J_row = np.repeat(np.arange(rows), np.diff(J.indptr))
@@ -133,7 +134,7 @@ class SparseLDL(KKTSystem):
         form, cones = self.form, self.form.cones
         data, slots = self._data, self._slots
         rows = form.rows.shape[0]
-        if form.mq or self.scaling is None:
+        if form.mq or self._H is None:
             self._H = self._H_map @ np.concatenate(([c], weights))
             data[slots["H"]] = self._H
         if form.mq:
