@@ -33,6 +33,8 @@ from .duality import (
     dual_problem,
     duality_report,
     kkt_residuals,
+    point_from_linprog,
+    point_from_qpsolvers,
     sensitivity,
 )
 from .errors import (
@@ -105,6 +107,8 @@ __all__ = [
     "linear_model",
     "lp",
     "minimize",
+    "point_from_linprog",
+    "point_from_qpsolvers",
     "qp",
     "quadratic_model",
     "read_problem",

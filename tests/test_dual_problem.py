@@ -230,7 +230,7 @@ def test_an_infeasible_dual_gives_the_direction_along_which_the_primal_falls(nam
 def test_a_problem_that_is_not_convex_is_refused_with_what_to_do():
     nonconvex = ck.QCQP(ck.Quadratic(np.eye(2)), [ck.Quadratic(np.diag([1.0, -2.0]), None, -1.0)])
     with pytest.raises(ck.NotConvexError, match=r"inequalities\[0\].P is not positive semidefinite: smallest "
-                                                r"eigenvalue -2.0e\+00. The dual is a semidefinite program then: .*schur_dual"):
+                                                r"eigenvalue -2.0e\+00. The dual is a semidefinite .*schur_dual"):
         ck.dual_problem(nonconvex)
     with pytest.raises(ck.NotConvexError, match=r"objective\.P is not"):
         ck.dual_problem(ck.qp([[-1.0]], [0.0]))

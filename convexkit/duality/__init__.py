@@ -9,8 +9,9 @@ from .lagrangian import Lagrangian
 from .multipliers import PrimalDualPoint, split_by_sign
 from .rows import NOTICEABLE, coefficient_size, row_floor, row_largest
 from .sensitivity import Sensitivity, sensitivity
+from .signs import point_from_linprog, point_from_qpsolvers
 
 __all__ = ["ATTAINABLE", "NOTICEABLE", "DualPoint", "DualProblem", "DualityReport", "InfeasibilityCertificate",
            "KKTResiduals", "Lagrangian", "PrimalDualPoint", "Sensitivity", "UnboundednessCertificate",
-           "coefficient_size", "dual_problem", "duality_report", "kkt_residuals", "row_floor", "row_largest",
-           "sensitivity", "split_by_sign"]
+           "coefficient_size", "dual_problem", "duality_report", "kkt_residuals", "point_from_linprog",
+           "point_from_qpsolvers", "row_floor", "row_largest", "sensitivity", "split_by_sign"]

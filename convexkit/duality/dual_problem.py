@@ -257,6 +257,7 @@ def dual_problem(problem: QCQP) -> DualProblem:
     if pr.cones:
         cost[columns["lam_cones"]] = np.concatenate([np.concatenate(([cone.d], cone.b)) for cone in pr.cones])
     cost[columns["t"]] = 1.0
+    cost += 0.0  # no -0.0 for a reader
 
     # Minus the slope of L, so that the multipliers of these equalities are x, and q₀ their right-hand side.
     unit = sp.eye_array(n, format="csr")
