@@ -5,6 +5,7 @@ import pytest
 import scipy.sparse as sp
 
 import convexkit as ck
+from benchmarks import dual_function
 from convexkit.quadratic import minimise
 
 from .gallery import disc, random_qcqp, single_variable
@@ -343,3 +344,19 @@ def test_a_point_of_many_rows_has_the_gradients_of_all_of_them():
     np.testing.assert_allclose(point.gradient,
                                np.concatenate([problem.inequality_values(point.x), problem.equality_values(point.x)]))
     assert point.hessian().shape == (6, 6)
+
+
+def test_the_benchmark_compares_values_before_it_times_them(capsys):
+    assert dual_function.main(["--quick", "--repeats", "1"]) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[1:]] == [
+        "definite", "condition", "rank", "tridiagonal"]
+    with pytest.raises(SystemExit):
+        dual_function.main(["--repeats", "0"])
+
+
+def test_a_sum_of_sparse_matrices_of_one_pattern_leaves_them_alone():
+    P = sp.csr_array(np.array([[2.0, 1.0], [1.0, 3.0]]))
+    total = ck.weighted_sum([1.0, 2.0], [ck.Quadratic(P), ck.Quadratic(sp.csr_array(4 * P.toarray()))]).P
+    np.testing.assert_array_equal(total.toarray(), 9 * P.toarray())
+    total.indices[:] = 0
+    np.testing.assert_array_equal(P.toarray(), [[2.0, 1.0], [1.0, 3.0]])

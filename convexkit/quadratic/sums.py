@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
+from scipy.linalg.blas import daxpy
 
 from ..errors import ProblemError
 from ..operators import SymmetricOperator
@@ -87,6 +88,12 @@ def _sparse_sum(n: int, terms: list[tuple[float, Any]]) -> Any:
     """Σ w·P of CSR matrices, their entries put together once."""
     if len(terms) == 1:
         return terms[0][0] * terms[0][1]
+    first = terms[0][1]
+    if all(np.array_equal(P.indptr, first.indptr) and np.array_equal(P.indices, first.indices) for _, P in terms[1:]):
+        data = np.multiply(first.data, terms[0][0], dtype=np.float64)
+        for w, P in terms[1:]:
+            data += w * P.data
+        return sp.csr_array((data, first.indices.copy(), first.indptr.copy()), shape=(n, n))
     rows = np.concatenate([np.repeat(np.arange(n), np.diff(P.indptr)) for _, P in terms])
     columns = np.concatenate([P.indices for _, P in terms])
     return sp.csr_array((np.concatenate([w * P.data for w, P in terms]), (rows, columns)), shape=(n, n))
@@ -101,10 +108,13 @@ def _dense_sum(n: int, kinds: dict[str, list[tuple[float, Any]]]) -> np.ndarray:
         total, dense = np.multiply(dense[0][1], dense[0][0], order="C", dtype=np.float64), dense[1:]
     else:
         total = np.zeros((n, n))
-    scratch = np.empty((n, n)) if dense else total
+    flat = total.reshape(-1)
     for w, P in dense:
-        np.multiply(P, w, out=scratch)
-        total += scratch
+        straight = P if P.flags.c_contiguous else P.T  # symmetric
+        if straight.dtype == np.float64 and straight.flags.c_contiguous:
+            daxpy(straight.reshape(-1), flat, a=w)  # in place: one pass, where numpy takes two and a temporary
+        else:
+            total += w * P
     for sign in (1.0, -1.0):
         chosen = [(w, P.factor) for w, P in kinds.get("factored", []) if sign * w > 0]
         full = [(w, F) for w, F in chosen if not sp.issparse(F)]
