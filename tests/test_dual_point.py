@@ -337,6 +337,17 @@ def test_the_solve_of_a_factored_minimum_is_the_pseudo_inverse_where_p_is_not_fl
     np.testing.assert_allclose(W.T @ P @ W, V.T @ expected, rtol=1e-6, atol=1e-7 * np.abs(V.T @ expected).max())
 
 
+def test_where_p_is_flat_the_minimiser_has_nothing_along_it():
+    rng = np.random.default_rng(10)
+    F = rng.standard_normal((3, 6))
+    q = rng.standard_normal(6)
+    value, x, leftover = minimise.minimum(ck.Quadratic(F.T @ F, q))
+    pseudo = np.linalg.pinv(F.T @ F, rcond=1e-10)
+    np.testing.assert_allclose(x, -pseudo @ q, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(leftover, q - F.T @ F @ pseudo @ q, rtol=1e-7, atol=1e-9)
+    assert value == pytest.approx(-0.5 * q @ pseudo @ q, rel=1e-7)
+
+
 def test_a_point_of_many_rows_has_the_gradients_of_all_of_them():
     rng = np.random.default_rng(9)
     problem = random_qcqp(4, 3, rng, linear=2, equalities=1)

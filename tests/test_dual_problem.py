@@ -199,7 +199,7 @@ def test_large_sparse_and_factored_problems_keep_their_structure():
 
 
 @pytest.mark.parametrize("name", ["disjoint_discs", "bounds_against_a_row", "impossible_row_of_zeros",
-                                  "ball_outside_the_box", "impossible_zero_quadratic"])
+                                  "ball_outside_the_box", "impossible_zero_quadratic", "contradictory_equalities"])
 def test_a_dual_without_bound_proves_the_primal_infeasible(name):
     problem = CASES[name]().problem
     dual = ck.dual_problem(problem)

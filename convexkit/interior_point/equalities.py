@@ -83,4 +83,6 @@ def minimise_on_subspace(f: Quadratic, A: np.ndarray, b: np.ndarray
     terms = float(np.abs(f.q).max(initial=0.0)) + float((np.abs(P) @ np.abs(x0)).max(initial=0.0))
     if size <= 1e-9 * terms:
         return x, nu, None
-    return x, nu, -(Z @ leftover) / float(np.abs(Z @ leftover).max())
+    direction = -(Z @ leftover) / float(np.abs(Z @ leftover).max())
+    direction[np.abs(direction) <= 1e-12] = 0.0  # rounding, in which P may seem to bend
+    return x, nu, direction

@@ -289,6 +289,11 @@ def _separated(product: Solve, absolute: Solve, q: np.ndarray, delta: float, sol
         x = x - solve(left)
         Px = product(x)
         spread = absolute(np.abs(x))
+    # What the rounds left in x along flat directions is rounding, magnified.
+    for _ in range(2):
+        x = x - delta * solve(delta * solve(x))
+    Px = product(x)
+    spread = absolute(np.abs(x))
     leftover = Px + q
     leftover[np.abs(leftover) <= 16.0 * EPS * (spread + np.abs(q))] = 0.0
     return Minimum(-0.5 * float(x @ Px) - 4.0 * EPS * float(np.abs(x) @ spread), x, leftover,
