@@ -55,6 +55,8 @@ from .duality import (
     dual_problem,
     duality_report,
     kkt_residuals,
+    point_from_linprog,
+    point_from_qpsolvers,
     sensitivity,
 )
 from .errors import (
@@ -209,6 +211,8 @@ __all__ = [
     "nearest_points",
     "one_sided_derivatives",
     "perturbed",
+    "point_from_linprog",
+    "point_from_qpsolvers",
     "price_range",
     "project",
     "project_semidefinite",

@@ -5,6 +5,7 @@ import pytest
 import scipy.sparse as sp
 
 import convexkit as ck
+from benchmarks import dual_function
 from convexkit.quadratic import minimise
 
 from .gallery import disc, random_qcqp, single_variable
@@ -336,6 +337,17 @@ def test_the_solve_of_a_factored_minimum_is_the_pseudo_inverse_where_p_is_not_fl
     np.testing.assert_allclose(W.T @ P @ W, V.T @ expected, rtol=1e-6, atol=1e-7 * np.abs(V.T @ expected).max())
 
 
+def test_where_p_is_flat_the_minimiser_has_nothing_along_it():
+    rng = np.random.default_rng(10)
+    F = rng.standard_normal((3, 6))
+    q = rng.standard_normal(6)
+    value, x, leftover = minimise.minimum(ck.Quadratic(F.T @ F, q))
+    pseudo = np.linalg.pinv(F.T @ F, rcond=1e-10)
+    np.testing.assert_allclose(x, -pseudo @ q, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(leftover, q - F.T @ F @ pseudo @ q, rtol=1e-7, atol=1e-9)
+    assert value == pytest.approx(-0.5 * q @ pseudo @ q, rel=1e-7)
+
+
 def test_a_point_of_many_rows_has_the_gradients_of_all_of_them():
     rng = np.random.default_rng(9)
     problem = random_qcqp(4, 3, rng, linear=2, equalities=1)
@@ -343,3 +355,19 @@ def test_a_point_of_many_rows_has_the_gradients_of_all_of_them():
     np.testing.assert_allclose(point.gradient,
                                np.concatenate([problem.inequality_values(point.x), problem.equality_values(point.x)]))
     assert point.hessian().shape == (6, 6)
+
+
+def test_the_benchmark_compares_values_before_it_times_them(capsys):
+    assert dual_function.main(["--quick", "--repeats", "1"]) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[1:]] == [
+        "definite", "condition", "rank", "tridiagonal"]
+    with pytest.raises(SystemExit):
+        dual_function.main(["--repeats", "0"])
+
+
+def test_a_sum_of_sparse_matrices_of_one_pattern_leaves_them_alone():
+    P = sp.csr_array(np.array([[2.0, 1.0], [1.0, 3.0]]))
+    total = ck.weighted_sum([1.0, 2.0], [ck.Quadratic(P), ck.Quadratic(sp.csr_array(4 * P.toarray()))]).P
+    np.testing.assert_array_equal(total.toarray(), 9 * P.toarray())
+    total.indices[:] = 0
+    np.testing.assert_array_equal(P.toarray(), [[2.0, 1.0], [1.0, 3.0]])

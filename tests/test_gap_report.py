@@ -13,6 +13,8 @@ from .gallery import CASES, disc, random_qcqp, single_variable
 cp = pytest.importorskip("cvxpy")
 from convexkit import cvxpy_bridge  # noqa: E402
 
+from .test_cvxpy_bridge import CONIC, FEASIBLE  # noqa: E402
+
 
 def solve_with(source, solver="CLARABEL", **options):
     with warnings.catch_warnings():
@@ -197,16 +199,46 @@ def test_what_differs_between_two_problems_is_named():
         assert _difference(make(), make(**changes)) == words
 
 
-def test_infeasible_problems_and_epigraphs_are_refused_with_the_reason():
+def test_an_infeasible_problem_has_no_point_to_read():
     x = cp.Variable(2)
     source = cp.Problem(cp.Minimize(cp.sum(x)), [x >= 1, x <= 0])
     solve_with(source)
     with pytest.raises(ck.ProblemError, match="its status is infeasible, and variable"):
         cvxpy_bridge.from_cvxpy(source).read_point()
-    source = cp.Problem(cp.Minimize(cp.norm1(x - 1)), [x <= 0.5])
-    solve_with(source)
-    with pytest.raises(ck.ProblemError, match="has 2 epigraph variables"):
-        cvxpy_bridge.from_cvxpy(source).read_point()
+
+
+@pytest.mark.parametrize("name", [*FEASIBLE, *CONIC])
+def test_epigraph_variables_and_their_multipliers_are_completed(name):
+    # cvxpy keeps neither values nor duals of what it adds for abs, max and norms: these are solved for.
+    x, X = cp.Variable(4), cp.Variable((2, 3))
+    source = cp.Problem(*{**FEASIBLE, **CONIC}[name](x, X))
+    solve_with(source, tol_gap_abs=1e-11, tol_gap_rel=1e-11, tol_feas=1e-11)
+    bridge = cvxpy_bridge.from_cvxpy(source)
+    point = bridge.read_point()
+    np.testing.assert_array_equal(point.x[bridge._offsets[x.id]:][:4] if x.value is not None else [],
+                                  x.value if x.value is not None else [])
+    assert ck.kkt_residuals(bridge.problem, *point).max() < 1e-4
+    report = ck.duality_report(bridge.problem, *point)
+    assert abs(report.relative_gap) < 1e-6, report
+    sign = -1.0 if isinstance(source.objective, cp.Maximize) else 1.0
+    assert report.bound == pytest.approx(sign * source.value, rel=1e-6, abs=1e-6)
+
+
+def test_a_point_that_is_not_optimal_is_completed_as_it_is():
+    # ‖x‖₁ ≤ 1, minimise ½‖x - (2, 0)‖²: at (½, ¼) with a price of ½ the completed t is |x| and the bound stays below.
+    x = cp.Variable(2)
+    source = cp.Problem(cp.Minimize(cp.sum_squares(x - np.array([2.0, 0.0])) / 2), [cp.norm1(x) <= 1])
+    bridge = cvxpy_bridge.from_cvxpy(source)
+    x.value = np.array([0.5, 0.25])
+    source.constraints[0].save_dual_value(np.array(0.5))
+    source._status, source._value = "optimal", source.objective.value
+    point = bridge.read_point()
+    np.testing.assert_allclose(np.sort(point.x), [0.25, 0.25, 0.5, 0.5], atol=1e-8)
+    report = ck.duality_report(bridge.problem, *point)
+    assert report.feasible
+    # g(½) = min ½‖x - (2, 0)‖² + ½(‖x‖₁ - 1) at x = (1.5, 0): 0.125 + 0.25.
+    assert report.bound == pytest.approx(0.375, abs=1e-6)
+    assert report.value == pytest.approx(0.5 * (1.5**2 + 0.25**2))
 
 
 # ---------------------------------------------------------------- the semidefinite dual

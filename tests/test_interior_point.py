@@ -168,3 +168,23 @@ def test_what_is_sparse_fits():
     solution = ck.solve(ck.qp(sp.eye_array(n, format="csr"), np.full(n, -1.0), lb=0.0, ub=0.5))
     assert solution.success
     np.testing.assert_allclose(solution.x[[0, -1]], 0.5, atol=1e-6)
+
+
+def test_a_quadratic_that_is_flat_on_the_subspace_of_its_equalities_is_solved():
+    # ½wᵀPw + ν with P of rank 2: on Pw + Aᵀν = 0 only the null space of P is left, where ZᵀPZ is rounding.
+    P, a = np.array([[2.0, 2.0, 0.0], [2.0, 4.0, 2.0], [0.0, 2.0, 2.0]]), np.array([1.0, 2.0, 3.0])
+    M = np.zeros((4, 4))
+    M[:3, :3] = P
+    solution = ck.solve(ck.QCQP(ck.Quadratic(M, [0.0, 0.0, 0.0, 1.0]), A=-np.column_stack([P, a]), b=np.zeros(3)))
+    assert solution.success, solution.message
+    # Its multipliers are the x of least xᵀPx with aᵀx = 1, which is zero along P's null space (1, -1, 1)/2.
+    np.testing.assert_allclose(solution.nu, [0.5, -0.5, 0.5], atol=1e-9)
+
+
+def test_a_direction_with_rounding_in_a_curved_variable_still_proves_unboundedness():
+    # ½‖w‖² + ν₁ + 3ν₂ where w = -(1 + ν₁ + 2ν₂)·1: along ν = (2, -1) nothing changes but the objective.
+    A = np.column_stack([-np.eye(3), -np.ones(3), -2.0 * np.ones(3)])
+    problem = ck.QCQP(ck.Quadratic(np.diag([1.0, 1.0, 1.0, 0.0, 0.0]), [0.0, 0.0, 0.0, 1.0, 3.0]), A=A, b=np.ones(3))
+    solution = ck.solve(problem)
+    assert solution.status == "unbounded", solution.message
+    assert solution.certificate.verify(problem)

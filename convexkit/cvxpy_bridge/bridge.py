@@ -16,6 +16,7 @@ from ..duality import Lagrangian, PrimalDualPoint, split_by_sign
 from ..errors import ProblemError
 from ..problem import QCQP
 from ..solution import Solution, Status
+from .epigraphs import Known, completed
 from .lowering import Lowering, standard
 from .rows import Places, second_order_cone, sort_rows
 from .squares import Squares, stored
@@ -132,13 +133,14 @@ class Bridge:
         ------
         ProblemError
             If the cvxpy problem has no point, or was changed since: a parameter or the data since the bridge was
-            built, a variable's value or a parameter since it was solved. Also for a problem with epigraph variables
-            (of abs, max, norms in sums), whose values and duals cvxpy does not keep.
+            built, a variable's value or a parameter since it was solved.
 
         Notes
         -----
         cvxpy has no duals for attributes such as `nonneg` and `bounds`; their multipliers are those that the slope of
-        the Lagrangian implies. A constraint's dual is None where a solver gave none, and is read as zero.
+        the Lagrangian implies. A constraint's dual is None where a solver gave none, and is read as zero. Nor does it
+        keep values and duals of the variables and rows that it adds for abs, max, norms and the like: with the duals
+        of the constraints as they are, these are computed, by solving for them alone.
 
         Examples
         --------
@@ -156,10 +158,6 @@ class Bridge:
         """
         pr = self.problem
         require_unchanged(self, from_cvxpy)
-        if pr.n > self._own:
-            raise ProblemError(f"the problem has {pr.n - self._own} epigraph variables (of abs, max, norm1, norms in "
-                               "sums and the like), whose values and duals cvxpy does not keep; read_point takes "
-                               "problems without. Write the epigraph yourself, or solve bridge.problem.")
         x = np.zeros(pr.n)
         for variable in self.source.variables():
             first = self._offsets[variable.id]
@@ -168,13 +166,26 @@ class Bridge:
         for constraint, own in zip(self.source.constraints, self._rows, strict=True):
             rows[own] = _flat_dual(constraint)
         lam, nu, lam_lb, lam_ub, *lam_cones = self._places.multipliers(rows)
+        point = PrimalDualPoint(x, lam, nu, lam_lb, lam_ub, tuple(lam_cones))
+        known = self._known()
+        if not known.everything or pr.n > self._own:
+            point = completed(pr, point, known)
         # Bounds that no row states have no dual in cvxpy: the slope that is left is theirs.
-        slope = Lagrangian(pr).gradient(x, lam, nu, lam_lb, lam_ub, lam_cones)
-        implied_lb, implied_ub = split_by_sign(slope, pr.lb, pr.ub)
-        by_row = self._places.from_rows
-        lam_lb = np.where(by_row[:pr.n], lam_lb, lam_lb + implied_lb)
-        lam_ub = np.where(by_row[pr.n:], lam_ub, lam_ub + implied_ub)
-        return PrimalDualPoint(x, lam, nu, lam_lb, lam_ub, tuple(lam_cones))
+        implied = split_by_sign(Lagrangian(pr).gradient(*point), pr.lb, pr.ub)
+        own = np.arange(pr.n) < self._own
+        return point._replace(lam_lb=np.where(own & ~known.lam_lb, point.lam_lb + implied[0], point.lam_lb),
+                              lam_ub=np.where(own & ~known.lam_ub, point.lam_ub + implied[1], point.lam_ub))
+
+    def _known(self) -> Known:
+        """Whose multipliers the source's own constraints have."""
+        pr = self.problem
+        mine = np.zeros(self._places.position.size, dtype=bool)
+        for rows in self._rows:
+            mine[rows] = True
+        lam, nu, lam_lb, lam_ub, *cones = self._places.multipliers(mine.astype(float))
+        everything = np.array([2 if (z > 0).all() else int(z[0] > 0) for z in cones], dtype=int)
+        return Known(self._own, (lam > 0) | np.concatenate([np.zeros(len(pr.inequalities), bool), np.isinf(pr.h)]),
+                     nu > 0, lam_lb > 0, lam_ub > 0, everything)
 
 
 def _flat_dual(constraint: Any) -> np.ndarray | float:

@@ -114,7 +114,6 @@ class Places:
         # Rows that another bound makes redundant have no multiplier here, and may have one elsewhere.
         self.loose = self.loose_position = np.zeros(0, dtype=int)
         self.loose_factor = np.zeros(0)
-        self.from_rows = np.zeros(2 * problem.n, dtype=bool)  # bounds that rows set, not attributes
 
     def quadratics(self, rows: np.ndarray) -> None:
         """These rows are the quadratic inequalities, in order."""
@@ -126,7 +125,6 @@ class Places:
         self.position[rows[found.kept[own]]] = 1 + self._quadratics + own
         self.position[rows[found.taken]] = self._bounds + found.slot
         self.factor[rows[found.taken]] = found.factor
-        self.from_rows[found.slot] = True
         self.loose, self.loose_factor = rows[found.loose], found.loose_factor
         self.loose_position = self._bounds + found.loose_slot
 

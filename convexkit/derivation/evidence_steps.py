@@ -115,8 +115,8 @@ def _slackness(d: Derivation, solution: Solution, largest: float) -> None:
         d.say("Complementary slackness: no inequality has a price; dropping them all would change nothing.")
         return
     names = ", ".join(f"{name} = {d.s.number(v)}" for name, v in priced[:6]) + (", ..." if len(priced) > 6 else "")
-    d.say(f"Complementary slackness: tight and priced are {names}. A unit more of a right-hand side lowers "
-          f"{d.m(d.s.value_p)} by the price, to first order.")
+    d.say(f"Complementary slackness: tight and priced are {names}. Loosening such a row by a unit lowers "
+          f"{d.m(d.s.value_p)} by its price, to first order.")
 
 
 def _without_convexity(d: Derivation) -> None:

@@ -90,7 +90,7 @@ def explain(problem: QCQP, *, format: str = "text", slater: Any = None) -> str:
     The problem is convex and Slater's condition holds: p* = d*, and the dual optimum is attained.
         p* = 5 at x* = 2
         d* = 5 at λ = 2
-    Complementary slackness: tight and priced are lam[0] = 2. A unit more of a right-hand side lowers p* by the price, \
+    Complementary slackness: tight and priced are lam[0] = 2. Loosening such a row by a unit lowers p* by its price, \
 to first order.
     """
     if not isinstance(problem, QCQP):

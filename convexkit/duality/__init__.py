@@ -11,6 +11,7 @@ from .multipliers import PrimalDualPoint, split_by_sign
 from .optimality import OptimalityCertificate
 from .rows import NOTICEABLE, coefficient_size, row_floor, row_largest, row_terms
 from .sensitivity import Sensitivity, sensitivity
+from .signs import point_from_linprog, point_from_qpsolvers
 
 __all__ = [
     "ATTAINABLE",
@@ -31,6 +32,8 @@ __all__ = [
     "dual_problem",
     "duality_report",
     "kkt_residuals",
+    "point_from_linprog",
+    "point_from_qpsolvers",
     "row_floor",
     "row_largest",
     "row_sizes",

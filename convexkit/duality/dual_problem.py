@@ -13,6 +13,7 @@ from ..problem import QCQP, SecondOrderCone
 from ..quadratic import FactoredMatrix, Quadratic, factor_of, formed, is_zero
 from ..validation import as_vector, dense
 from .certificates import InfeasibilityCertificate, UnboundednessCertificate
+from .corrected import corrected
 from .multipliers import PrimalDualPoint, multipliers
 
 # A matrix of this many entries is kept dense whatever is in it.
@@ -84,6 +85,9 @@ class DualProblem:
     def point(self, solution: Any) -> PrimalDualPoint:
         """The primal's solution from one of `problem`: x is the multiplier of its n equalities, one for each variable.
 
+        At the optimum -g is flat in the multipliers of curved rows, which its solver therefore knows to the square root
+        of its tolerance only. A step or two of Newton's method on the active rows give the other digits back.
+
         `ck.kkt_residuals(dual.primal, *dual.point(solution))` judges it.
         """
         x = as_vector("solution.nu", solution.nu, self.primal.n, finite=False)
@@ -92,8 +96,9 @@ class DualProblem:
                                "dual.certificate(solution.certificate) reads its certificate.")
         # A bound of the dual that is violated by its solver's rounding would be a negative multiplier here.
         lam, nu, lam_lb, lam_ub, cones = self.multipliers(solution.x)
-        return PrimalDualPoint(x.copy(), np.maximum(lam, 0.0), nu, np.maximum(lam_lb, 0.0), np.maximum(lam_ub, 0.0),
-                               cones)
+        point = PrimalDualPoint(x.copy(), np.maximum(lam, 0.0), nu, np.maximum(lam_lb, 0.0), np.maximum(lam_ub, 0.0),
+                                cones)
+        return corrected(self.primal, point)
 
     def variables(self, x: Any, lam: Any = None, nu: Any = None, lam_lb: Any = None, lam_ub: Any = None,
                   lam_cones: Any = None) -> np.ndarray:
@@ -257,6 +262,7 @@ def dual_problem(problem: QCQP) -> DualProblem:
     if pr.cones:
         cost[columns["lam_cones"]] = np.concatenate([np.concatenate(([cone.d], cone.b)) for cone in pr.cones])
     cost[columns["t"]] = 1.0
+    cost += 0.0  # no -0.0 for a reader
 
     # Minus the slope of L, so that the multipliers of these equalities are x, and q₀ their right-hand side.
     unit = sp.eye_array(n, format="csr")

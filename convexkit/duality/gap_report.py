@@ -84,9 +84,9 @@ def duality_report(problem: QCQP, x: Any, lam: Any = None, nu: Any = None, lam_l
     ----------
     problem : QCQP, convex or not
     x, lam, nu, lam_lb, lam_ub, lam_cones : as in `kkt_residuals`, which judges the point as it is
-        For the bound, multipliers that are negative by less than `tol` of the largest count as zero, which is a
-        valid choice of multipliers too; and where bounds as the domain of x give more than lam_lb and lam_ub do,
-        that is taken.
+        For the bound, multipliers that are negative by less than `tol` of the largest count as zero, and if there is
+        no bound else, so do all that are as small: valid choices of multipliers too. Where bounds as the domain of x
+        give more than lam_lb and lam_ub do, that is taken.
     tol : float in [1e-12, 1e-2], up to which x counts as feasible and the gap as closed
 
     Returns
@@ -143,6 +143,13 @@ def _best_bound(problem: QCQP, lam: Any, nu: Any, lam_lb: Any, lam_ub: Any, lam_
     L = Lagrangian(problem)
     # Bounds as the domain are the best that their multipliers could be, but for the accuracy of that minimisation.
     best = L.dual_point(lam, nu, lam_cones=lam_cones)
+    if not best.in_domain and best.direction is not None:
+        # What a solver left of multipliers that should be zero may be all that misses the domain.
+        small = tol * max(largest, coefficient_size(problem.objective))
+        lam_kept, nu_kept = (np.where(np.abs(v) > small, v, 0.0) for v in (lam, nu))
+        other = L.dual_point(lam_kept, nu_kept, None, None, [z if np.abs(z).max() > small else 0.0 * z
+                                                             for z in lam_cones])
+        best = other if other.in_domain else best
     if given and (np.isfinite(problem.lb) | np.isfinite(problem.ub)).any():
         other = L.dual_point(lam, nu, lam_lb, lam_ub, lam_cones)
         if other.value > best.value:

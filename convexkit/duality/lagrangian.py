@@ -12,7 +12,9 @@ from ..quadratic import Quadratic, weighted_sum
 from ..validation import check_finite
 from .cones import Parts, pull
 from .dual_point import DualPoint, evaluate
-from .multipliers import multipliers
+from .multipliers import SIGN_TOLERANCE, multipliers, slope_terms, split_by_sign
+
+__all__ = ["SIGN_TOLERANCE", "Lagrangian", "multipliers", "slope_terms", "split_by_sign"]
 
 
 class Lagrangian:

@@ -72,7 +72,10 @@ def minimise_on_subspace(f: Quadratic, A: np.ndarray, b: np.ndarray
         x0, Z = np.zeros(n), np.eye(n)
     P = f.hessian()
     slope = P @ x0 + f.q
-    _, y, leftover = minimum(Quadratic(Z.T @ P @ Z, Z.T @ slope, 0.0))
+    reduced = Z.T @ P @ Z
+    if np.abs(reduced).max(initial=0.0) <= 1e-13 * np.abs(P).max(initial=0.0):
+        reduced = np.zeros_like(reduced)  # P is flat on the whole subspace, and this is rounding
+    _, y, leftover = minimum(Quadratic(reduced, Z.T @ slope, 0.0))
     if y is None:
         y = np.zeros(Z.shape[1])
     x = x0 + Z @ y
@@ -83,4 +86,6 @@ def minimise_on_subspace(f: Quadratic, A: np.ndarray, b: np.ndarray
     terms = float(np.abs(f.q).max(initial=0.0)) + float((np.abs(P) @ np.abs(x0)).max(initial=0.0))
     if size <= 1e-9 * terms:
         return x, nu, None
-    return x, nu, -(Z @ leftover) / float(np.abs(Z @ leftover).max())
+    direction = -(Z @ leftover) / float(np.abs(Z @ leftover).max())
+    direction[np.abs(direction) <= 1e-12] = 0.0  # rounding, in which P may seem to bend
+    return x, nu, direction

@@ -2,8 +2,9 @@
 
 from .definite import CONVEXITY_TOLERANCE, doubtful
 from .factors import factor_of
+from .falling import falling_direction
 from .matrices import CHUNK, FactoredMatrix, add_up, entry_size, is_zero, restricted, runs, stacked
-from .minimise import Minimum, factored_minimum, falling_direction, minimum
+from .minimise import Minimum, factored_minimum, minimum
 from .quadratic import Quadratic, formed
 from .sums import weighted_sum
 

@@ -8,7 +8,6 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.linalg import cho_solve, eigh
 from scipy.linalg.lapack import dpotrf, dpotrs
-from scipy.sparse.linalg import ArpackError, eigsh
 
 from .definite import CONVEXITY_TOLERANCE, LARGE, Shifted, Solve, cholesky, compressed, frobenius, norm_bound
 from .matrices import FactoredMatrix, SummedMatrix
@@ -104,30 +103,31 @@ def _dense(P: np.ndarray, q: np.ndarray) -> Minimum:
     pivots = factor.diagonal()
     # Pivots bound the condition number from below only, but with a ratio this mild it has never been far off.
     definite = bool(pivots.min() > 1e-3 * pivots.max())
-    found = _refined(P, q, size, shifted, definite)
+    root = np.sqrt(np.maximum(P.diagonal(), 0.0))  # |Pᵢⱼ| ≤ √(PᵢᵢPⱼⱼ) bounds |P||x| in O(n)
+    found = _refined(lambda v: P @ v, lambda ax: root * float(root @ ax), q, size, shifted, definite)
     if found is None:
-        found = _separated(lambda v: P @ v, lambda v: np.abs(P) @ v, q, delta, shifted)
+        found = _separated(lambda v: P @ v, lambda ax: np.abs(P) @ ax, q, delta, shifted)
         if found.x is not None and frobenius(found.x) * size * NULL_SPACE_TOLERANCE > frobenius(q):
             return _by_eigenvalues(P, q)
     return found
 
 
-def _refined(P: np.ndarray, q: np.ndarray, size: float, shifted: Solve, definite: bool) -> Minimum | None:
+def _refined(product: Solve, absolute: Solve, q: np.ndarray, size: float, shifted: Solve,
+             definite: bool) -> Minimum | None:
     """-P⁻¹q, or -P⁺q for a q in the range of P, by refinement; None if Px + q does not come down to rounding.
 
     With S = P + δI, x ← x - S⁻¹(Px + q) leaves of the slope the share δ/(λ + δ) along an eigenvector of eigenvalue λ.
+    `absolute` is |x| -> |P||x|, or more; where P is `definite`, slopes above rounding are left as they are.
     """
-    diagonal = np.sqrt(np.maximum(P.diagonal(), 0.0))
     delta = CONVEXITY_TOLERANCE * size
     x = -shifted(q)
     if not definite:
         x = x + delta * shifted(x)  # Px + q = -δx after the first: the first refinement needs no product
     before = np.inf
     for _ in range(4):
-        left = P @ x + q
+        left = product(x) + q
         amount = float(np.abs(left).max())
-        # |Pᵢⱼ| ≤ √(PᵢᵢPⱼⱼ) bounds |P||x| in O(n).
-        if (np.abs(left) <= 8.0 * EPS * (diagonal * float(diagonal @ np.abs(x)) + np.abs(q))).all():
+        if (np.abs(left) <= 8.0 * EPS * (absolute(np.abs(x)) + np.abs(q))).all():
             break
         if amount > 0.5 * before:
             if definite:
@@ -249,8 +249,19 @@ def _summed(base: Any, F: np.ndarray, q: np.ndarray) -> Minimum:
     if solve is None:
         # A base that is not semidefinite by itself may be so with F.
         return _dense(base.toarray() + F.T @ F, q) if F.size else _indefinite(q.size)
-    return _separated(lambda v: base @ v + F.T @ (F @ v), lambda v: absolute @ v + absolute_F.T @ (absolute_F @ v),
-                      q, delta, solve)
+
+    def product(v: np.ndarray) -> np.ndarray:
+        return base @ v + F.T @ (F @ v)
+
+    def spread(ax: np.ndarray) -> np.ndarray:
+        return absolute @ ax + absolute_F.T @ (absolute_F @ ax)
+
+    found = _refined(product, spread, q, size, solve, False)
+    if found is None:
+        return _separated(product, spread, q, delta, solve)
+    assert found.x is not None
+    ax = np.abs(found.x)
+    return found._replace(value=found.value - 4.0 * EPS * float(ax @ spread(ax)))
 
 
 def _separated(product: Solve, absolute: Solve, q: np.ndarray, delta: float, solve: Solve) -> Minimum:
@@ -277,6 +288,11 @@ def _separated(product: Solve, absolute: Solve, q: np.ndarray, delta: float, sol
         x = x - solve(left)
         Px = product(x)
         spread = absolute(np.abs(x))
+    # What the rounds left in x along flat directions is rounding, magnified.
+    for _ in range(2):
+        x = x - delta * solve(delta * solve(x))
+    Px = product(x)
+    spread = absolute(np.abs(x))
     leftover = Px + q
     leftover[np.abs(leftover) <= 16.0 * EPS * (spread + np.abs(q))] = 0.0
     return Minimum(-0.5 * float(x @ Px) - 4.0 * EPS * float(np.abs(x) @ spread), x, leftover,
@@ -306,33 +322,3 @@ def _woodbury(base: Any, F: np.ndarray, delta: float) -> Solve | None:
         return w - through @ cho_solve((factor, True), F @ w, check_finite=False)
 
     return solve
-
-
-def falling_direction(f: Quadratic) -> tuple[float, np.ndarray]:
-    """(dᵀPd, d) with ‖d‖ = 1 for the direction d in which P curves least: an eigenpair for what is dense or small.
-
-    O(n³) for dense P. For large sparse and factored P by the Lanczos method, to a percent of ‖P‖'s range.
-    """
-    P = formed(f)
-    d = np.zeros(f.n)
-    if sp.issparse(P):
-        touched, matrix = compressed(P)
-        if touched.size > LARGE:
-            d[touched] = _lanczos(matrix)
-        elif touched.size:
-            d[touched] = eigh(matrix.toarray(), subset_by_index=[0, 0])[1][:, 0]
-    elif isinstance(P, (FactoredMatrix, SummedMatrix)) and f.n > LARGE:
-        d = _lanczos(P)
-    elif P is not None:
-        d = eigh(P if isinstance(P, np.ndarray) else P.toarray(), subset_by_index=[0, 0])[1][:, 0]
-    return float(d @ f.hessp(d)), d
-
-
-def _lanczos(P: Any) -> np.ndarray:
-    # The start is fixed and has a share of every variable, no two alike.
-    start = 1.0 + np.modf(np.arange(P.shape[0]) * 0.6180339887498949)[0]
-    try:
-        return eigsh(P, k=1, which="SA", v0=start, tol=1e-2)[1][:, 0]
-    except ArpackError as error:
-        vectors = getattr(error, "eigenvectors", None)
-        return vectors[:, 0] if vectors is not None and vectors.size else start / np.linalg.norm(start)

@@ -97,6 +97,12 @@ def _sparse_sum(n: int, terms: list[tuple[float, Any]]) -> Any:
     """Σ w·P of CSR matrices, their entries put together once."""
     if len(terms) == 1:
         return terms[0][0] * terms[0][1]
+    first = terms[0][1]
+    if all(np.array_equal(P.indptr, first.indptr) and np.array_equal(P.indices, first.indices) for _, P in terms[1:]):
+        data = np.multiply(first.data, terms[0][0], dtype=np.float64)
+        for w, P in terms[1:]:
+            data += w * P.data
+        return sp.csr_array((data, first.indices.copy(), first.indptr.copy()), shape=(n, n))
     rows = np.concatenate([np.repeat(np.arange(n), np.diff(P.indptr)) for _, P in terms])
     columns = np.concatenate([P.indices for _, P in terms])
     return sp.csr_array((np.concatenate([w * P.data for w, P in terms]), (rows, columns)), shape=(n, n))
