@@ -58,7 +58,7 @@ def most_definite(A: np.ndarray, B: np.ndarray, low: float, high: float) -> Memb
         values, vectors = eigh(np.cos(angle) * A / a + np.sin(angle) * B / b, subset_by_index=[0, 0])
         v, smallest = vectors[:, 0], float(values[0])
         saturated = 1e-9 < smallest < 2.0 * max(best[0], 0.0)
-        if smallest > best[0]:
+        if smallest > best[0] + 1e-14:  # of members that rounding cannot tell apart the first: an end
             best = smallest, angle
         slope = float(v @ B @ v) / b
         if smallest < 0:
