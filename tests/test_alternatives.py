@@ -39,7 +39,8 @@ def test_farkas_of_section_5_8():
     assert not second.first
     np.testing.assert_allclose(second.y, [0.0, 1.0, 0.0], atol=1e-14)
     first = ck.farkas(A, [-1.0, -4.0])
-    assert first.first and first.verify(A, [-1.0, -4.0])
+    assert first.first
+    assert first.verify(A, [-1.0, -4.0])
     assert not first.verify(A, [1.0, 1.0])
 
 
@@ -81,7 +82,8 @@ def test_a_system_has_a_point_or_a_proof(seed, strict):
     assert (answer.x is None) == (not answer.holds)
     if strict and answer.holds:
         assert problem.inequality_values(answer.x).max(initial=-np.inf) < 0
-        assert (answer.x > problem.lb).all() and (answer.x < problem.ub).all()
+        assert (answer.x > problem.lb).all()
+        assert (answer.x < problem.ub).all()
     if strict and not answer.holds and ck.alternative(problem).holds:
         # Equality is implied where the weights are: no feasible point leaves room there.
         rows = answer.certificate.weights(problem)
@@ -119,7 +121,8 @@ def test_equalities_alone_are_a_system_too():
     contradiction = ck.lp([0.0, 0.0], A=[[1.0, 1.0], [1.0, 1.0]], b=[1.0, 2.0])
     for strict in (False, True):
         answer = ck.alternative(contradiction, strict=strict)
-        assert answer.holds is False and answer.verify(contradiction)
+        assert answer.holds is False
+        assert answer.verify(contradiction)
     with_rows = ck.lp([0.0, 0.0], G=[[1.0, 0.0]], h=[5.0], A=[[1.0, 1.0], [1.0, 1.0]], b=[1.0, 2.0])
     assert ck.alternative(with_rows, strict=True).verify(with_rows)
 
@@ -166,7 +169,8 @@ def test_implied_equalities_are_named_and_the_others_are_strict():
 def test_slater_of_an_infeasible_problem_brings_the_proof():
     problem = ck.lp([0.0], G=[[1.0], [-1.0]], h=[0.0, -1.0])
     found = ck.slater(problem)
-    assert found.holds is False and found.message == "no point is feasible."
+    assert found.holds is False
+    assert found.message == "no point is feasible."
     assert isinstance(found.certificates[0], ck.InfeasibilityCertificate)
     assert found.verify(problem)
 
@@ -183,7 +187,8 @@ def test_slater_of_the_cone_with_a_duality_gap():
 
 def test_a_problem_without_rows_satisfies_slaters_condition():
     found = ck.slater(ck.qp(np.eye(2), [1.0, 1.0]))
-    assert found.holds and found.margin == np.inf
+    assert found.holds
+    assert found.margin == np.inf
 
 
 # ---------------------------------------------------------------- certificates of optimality

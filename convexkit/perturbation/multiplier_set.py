@@ -8,17 +8,19 @@ from typing import Any
 import numpy as np
 from scipy.optimize import linprog, nnls
 
-from ..duality import Lagrangian, Rows, kkt_residuals, row_sizes, row_terms_at, row_values
+from ..duality import Lagrangian, Rows, kkt_residuals, row_sizes, row_values
 from ..errors import ProblemError
 from ..problem import QCQP
 from ..solution import Solution
 from ..validation import as_vector, dense
-from .active import relative
+from .active import STRICT, relative, row_scales, strictness
 
 # A row is active if its slack is below this share of its terms, some way above a solver's tolerance.
 ACTIVE = 1e-6
 # Gradients whose singular values are below this share of the largest are dependent: x itself is no better known.
 DEPENDENT = 1e-6
+# A multiplier below this share of the slope is zero: an interior point's, where it should be zero, is about 1e-5.
+POSITIVE = 1e-4
 # The multipliers along which the dual function is evaluated if it has no maximum.
 SIZES = 10.0 ** np.arange(0, 8)
 
@@ -199,7 +201,7 @@ def multiplier_set(problem: QCQP, solution: Solution | Any) -> MultiplierSet:
         same[same] = (high - low)[same] <= 1e-7 * (np.abs(low) + size * scale)[same]
         low, high = np.where(same, lowest, low), np.where(same, lowest, high)
     unique, bounded = bool((low == high).all()), bool(np.isfinite(high).all() and np.isfinite(low).all())
-    strict = bool((high[:k] > 1e-6 * size * scale[:k]).all())
+    strict = bool((high[:k] > POSITIVE * size * scale[:k]).all())
     message = "unique: the active gradients are independent." if rank == M.shape[1] else \
         "unique, though the active gradients are dependent." if unique else \
         f"not unique: {M.shape[1]} active rows and equalities, whose gradients have rank {rank}."
@@ -224,14 +226,14 @@ def _active(problem: QCQP, x: np.ndarray, solution: Solution | None) -> Rows:
     limits = Rows.of(problem)
     fixed = problem.lb == problem.ub
     mask = Rows(limits.lam, np.isfinite(problem.lb), np.isfinite(problem.ub), limits.cones)
-    size = row_sizes(problem)
-    terms = np.maximum(row_terms_at(problem, x), size * 1e-3 * max(1.0, float(np.abs(x).max(initial=0.0))))
+    terms = row_scales(problem, x)
     values = row_values(problem, x).flat()
     with np.errstate(invalid="ignore"):
         active = mask.flat() & (values >= -ACTIVE * terms)
     if solution is not None and solution.success:
         slack, weight = relative(problem, solution)
         active |= limits.flat() & (weight.flat() > slack.flat()) & (slack.flat() < 1e-3)
+        active |= strictness(problem, slack, weight) < STRICT  # on its way to both zero
     rows = limits.like(active)
     rows.lb[fixed] = rows.ub[fixed] = True
     return rows
