@@ -81,8 +81,8 @@ def test_multipliers_at_the_degenerate_corner_are_a_range():
     found = ck.multiplier_set(problem, ck.solve(problem))
     assert (found.exist, found.unique, found.independent, found.bounded, found.strictly_complementary) \
         == (True, False, False, True, True)
-    # By hand: at x = (-7/3, 1/6) the slope is (-35/6, 3), and lam ≥ 0 with Gᵀlam = (35/6, -3) is the segment between the
-    # points with lam₁ = 0 and with lam₃ = 0: two 2×2 systems.
+    # By hand: at x = (-7/3, 1/6) the slope is (-35/6, 3), and lam ≥ 0 with Gᵀlam = (35/6, -3) is the segment between
+    # the points with lam₁ = 0 and with lam₃ = 0: two 2×2 systems.
     right = np.array([35 / 6, -3.0])
     ends = []
     for rows in ([1, 2], [0, 1]):

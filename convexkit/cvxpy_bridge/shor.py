@@ -80,7 +80,8 @@ def shor_bound(problem: QCQP, *, levels: tuple[float, float] | None = None, solv
     -----
     With levels the bound is made true by raising their multipliers until P is positive definite, which costs n times
     the solver's error; without, those of convex rows are raised a little if that is needed. O(n⁶) at worst: n = 100
-    takes seconds. For two levels alone `minimize_binary` has the same bound without a semidefinite solver. Boyd & Vandenberghe, Appendix B.3 and exercise 5.39.
+    takes seconds. For two levels alone `minimize_binary` has the same bound without a semidefinite solver. Boyd &
+    Vandenberghe, Appendix B.3 and exercise 5.39.
 
     Examples
     --------

@@ -57,7 +57,8 @@ def reach(problem: QCQP, x: np.ndarray) -> float:
     f0, size = problem.objective, row_sizes(problem)
     curved = np.array([abs(f.r) for f in problem.inequalities]) / size[:len(problem.inequalities)]
     limits = np.concatenate([problem.lb, problem.ub, problem.h / size[len(curved):problem.m], np.sqrt(2.0 * curved),
-                             problem.b / np.maximum(row_largest(problem.A), 1e-300), [cone.d for cone in problem.cones]])
+                             problem.b / np.maximum(row_largest(problem.A), 1e-300),
+                             [cone.d for cone in problem.cones]])
     bend = coefficient_size(Quadratic(f0.P)) if f0.P is not None else 0.0
     of_data = max(float(np.abs(limits[np.isfinite(limits)]).max(initial=0.0)),
                   float(np.abs(f0.q).max()) / bend if bend > 0 else 0.0)
