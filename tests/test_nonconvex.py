@@ -145,6 +145,20 @@ def test_a_constraint_without_interior_has_an_answer_without_a_multiplier():
     assert falls.x[0] == pytest.approx(0.0, abs=1e-6)
 
 
+def test_data_beyond_rounding_are_not_called_solved():
+    # An ellipsoid whose axes differ by a factor of 1e6: x is of size 1e8, and a gap is left that the status admits.
+    rng = np.random.default_rng(0)
+    for n in (60, 120):
+        A, B = symmetric(rng, n), rng.standard_normal((n, n))
+        B[0] *= 1e-9
+        f0, f1 = ck.Quadratic(A, rng.standard_normal(n)), ck.Quadratic(B.T @ B / n, rng.standard_normal(n), -1.0)
+        found = ck.minimize_quadratic(f0, f1)
+        assert found.status != "optimal" or found.verify(f0, f1)
+        assert found.status in ("optimal", "optimal_inaccurate", "numerical_error", "unbounded")
+        if found.status == "unbounded" and np.isfinite(found.x).all():
+            assert f1(found.x) <= 0 and f0(found.x) < -1e5  # noqa: PT018
+
+
 def test_affine_objectives_and_constraints_are_ordinary_inputs():
     line = ck.Quadratic(None, [1.0, 0.0], -1.0)
     assert ck.minimize_quadratic(ck.Quadratic(None, [-2.0, 0.0]), line).value == pytest.approx(-2.0)

@@ -25,8 +25,8 @@ class GlobalMinimum:
 
     Attributes
     ----------
-    status : Status; `optimal`, `infeasible`, `unbounded`, or `optimal_inaccurate` where the infimum is not attained or
-        has no multiplier; the message says which
+    status : Status; `optimal`, `infeasible`, `unbounded`, or `optimal_inaccurate` where the infimum is not attained,
+        has no multiplier or keeps a gap, `numerical_error` where rounding hides the answer; the message says which
     success : bool, status is `optimal`
     message : str
     x : (n,) array; for `unbounded` a feasible point with a very low value where one was found, else NaN
@@ -277,11 +277,11 @@ class _Search:
 
     # --- one admissible multiplier ---
 
-    def _at(self, lam: float) -> GlobalMinimum:
+    def _at(self, lam: float, *, certain: bool = True) -> GlobalMinimum:
         """The answer if lam is the only candidate: minimisers of L(·, lam) are x₀ + Zz; find z that meets the limit."""
         value, x, Z = _lagrangian_minimum(self.f0, self.f1, lam)
         if value == -np.inf:
-            return self._unbounded("for every multiplier the Lagrangian is unbounded below")
+            return self._unbounded("for every multiplier the Lagrangian is unbounded below", certain=certain)
         return self._finished(lam, x, Z)
 
     def _finished(self, lam: float, x: np.ndarray, Z: np.ndarray) -> GlobalMinimum:
@@ -307,6 +307,10 @@ class _Search:
             return _result(Status.OPTIMAL_INACCURATE, f"the infimum {dual:.6g} is not attained: points that come near "
                            "it run off to infinity.", np.full(x.size, np.nan), lam, dual, dual, hard, self.nit,
                            self.lower, self.upper)
+        spread = max(abs(value - self.f0.r), abs(lam) * (abs(value1) + abs(f1.r)), 1e-300)
+        if not value - dual <= 1e-6 * max(spread, min(1.0, coefficient_size(self.f0))):
+            return _result(Status.OPTIMAL_INACCURATE, f"a gap of {value - dual:.1e} is left by rounding; the data are "
+                           "badly conditioned.", x, lam, value, dual, hard, self.nit, self.lower, self.upper)
         where = "inside the limits" if lam == 0 else f"at the limit {target:g}"
         return _result(Status.OPTIMAL, f"globally optimal {where}, multiplier {lam:.6g}"
                        f"{', in the hard case' if hard else ''}.", x, lam, value, dual, hard, self.nit, self.lower,
@@ -324,9 +328,11 @@ class _Search:
         P0, P1 = (P0 + P0.T) / 2, (P1 + P1.T) / 2
         member = most_definite(P0, P1, low, high)
         if member.smallest < -ZERO:
-            return self._unbounded("P₀ + lam·P₁ is indefinite for every admissible multiplier")
+            # The eigenvectors with a negative value on either side are the proof, unless it is rounding.
+            return self._unbounded("P₀ + lam·P₁ is indefinite for every admissible multiplier",
+                                   certain=member.of_A < -1e-8)
         if member.smallest <= 1e-8:
-            return self._at(member.t)
+            return self._at(member.t, certain=abs(member.smallest) <= 1e-13)
         hat = member.t
         mu, V = eigh(P1, P0 + hat * P1)
         V = Y @ V
@@ -365,13 +371,17 @@ class _Search:
                 return end, None
         return curve.solve(limit, first, last)
 
-    def _unbounded(self, why: str) -> GlobalMinimum:
+    def _unbounded(self, why: str, *, certain: bool = True) -> GlobalMinimum:
         x, value = np.full(self.f0.n, np.nan), -np.inf
         if self.lower == -np.inf or self.upper == np.inf:
             sign, limit = (1.0, self.upper) if self.lower == -np.inf else (-1.0, self.lower)
             level = -1e6 * (abs(self.f0.r) + coefficient_size(self.f0) + 1.0)
             found = below_level(self.f0, weighted_sum([sign], [self.f1]), level, sign * limit)
             x = found if found is not None else x
+        if not certain and np.isnan(x).any():
+            return _result(Status.NUMERICAL_ERROR, f"the objective seems to have no lower bound ({why}), but no point "
+                           "was found that shows it; the data may be too badly conditioned to tell.", x, 0.0, np.nan,
+                           -np.inf, False, self.nit, self.lower, self.upper)
         return _result(Status.UNBOUNDED, f"the objective has no lower bound: {why}.", x, 0.0, value, -np.inf, False,
                        self.nit, self.lower, self.upper)
 

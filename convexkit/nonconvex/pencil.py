@@ -23,12 +23,14 @@ class Member:
     ----------
     t : float
     smallest : float, smallest eigenvalue of cA/‖A‖ + sB/‖B‖, with c² + s² = 1
+    of_A : float, smallest eigenvalue of A + tB, over ‖A‖
     below, above : (n,) arrays or None; eigenvectors v that need a larger, a smaller t: vᵀBv > 0, vᵀBv < 0 at the last
         members whose smallest eigenvalue was negative
     """
 
     t: float
     smallest: float
+    of_A: float
     below: np.ndarray | None
     above: np.ndarray | None
 
@@ -78,7 +80,8 @@ def most_definite(A: np.ndarray, B: np.ndarray, low: float, high: float) -> Memb
         if hi - lo < 1e-16:
             break
     smallest, angle = best
-    return Member(float(np.clip(np.tan(angle) * scale, low, high)), smallest, below, above)
+    t = float(np.clip(np.tan(angle) * scale, low, high))
+    return Member(t, smallest, smallest / float(np.cos(angle)), below, above)
 
 
 def both_negative(A: np.ndarray, B: np.ndarray, v: np.ndarray, w: np.ndarray, t: float) -> np.ndarray | None:
