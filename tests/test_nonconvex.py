@@ -57,7 +57,10 @@ def test_no_feasible_point_is_below_a_proven_minimum(first, second, limits):
             assert found.verify(f0, f1)
             continue
         best = min((f0(x) for x in points), default=INF)
-        assert best >= found.value - 1e-6 * (1 + abs(found.value))
+        if found.status != "numerical_error":
+            assert best >= found.dual_value - 1e-5 * (1 + abs(found.value))
+        if found.status == "optimal":
+            assert best >= found.value - 1e-6 * (1 + abs(found.value))
         if found.status == "optimal":
             assert found.verify(f0, f1)
             assert found.gap <= 1e-7 * (1 + abs(found.value))
@@ -145,18 +148,20 @@ def test_a_constraint_without_interior_has_an_answer_without_a_multiplier():
     assert falls.x[0] == pytest.approx(0.0, abs=1e-6)
 
 
-def test_data_beyond_rounding_are_not_called_solved():
-    # An ellipsoid whose axes differ by a factor of 1e6: x is of size 1e8, and a gap is left that the status admits.
+@pytest.mark.parametrize(("digits", "statuses"), [(4, {"optimal"}), (10, {"optimal_inaccurate", "numerical_error"}),
+                                                  (12, {"optimal_inaccurate", "numerical_error"})])
+def test_thin_ellipsoids_are_solved_or_admitted_not_to_be(digits, statuses):
+    # Axes that differ by 10^(digits/2): x grows as large, and rounding with it.
     rng = np.random.default_rng(0)
-    for n in (60, 120):
-        A, B = symmetric(rng, n), rng.standard_normal((n, n))
-        B[0] *= 1e-9
-        f0, f1 = ck.Quadratic(A, rng.standard_normal(n)), ck.Quadratic(B.T @ B / n, rng.standard_normal(n), -1.0)
-        found = ck.minimize_quadratic(f0, f1)
-        assert found.status != "optimal" or found.verify(f0, f1)
-        assert found.status in ("optimal", "optimal_inaccurate", "numerical_error", "unbounded")
-        if found.status == "unbounded" and np.isfinite(found.x).all():
-            assert f1(found.x) <= 0 and f0(found.x) < -1e5  # noqa: PT018
+    n = 60
+    A, Q = symmetric(rng, n), np.linalg.qr(rng.standard_normal((n, n)))[0]
+    P = (Q * np.logspace(0, -digits, n)) @ Q.T
+    f0, f1 = ck.Quadratic(A, rng.standard_normal(n)), ck.Quadratic((P + P.T) / 2, rng.standard_normal(n), -1.0)
+    found = ck.minimize_quadratic(f0, f1)
+    assert found.status.value in statuses
+    assert found.verify(f0, f1) == found.success
+    if not found.success:
+        assert "conditioned" in found.message
 
 
 def test_affine_objectives_and_constraints_are_ordinary_inputs():
