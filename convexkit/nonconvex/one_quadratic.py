@@ -25,8 +25,8 @@ class GlobalMinimum:
 
     Attributes
     ----------
-    status : Status; `optimal`, `infeasible`, `unbounded`, or `optimal_inaccurate` where the infimum is not attained or
-        has no multiplier; the message says which
+    status : Status; `optimal`, `infeasible`, `unbounded`, or `optimal_inaccurate` where the infimum is not attained,
+        has no multiplier or keeps a gap, `numerical_error` where rounding hides the answer; the message says which
     success : bool, status is `optimal`
     message : str
     x : (n,) array; for `unbounded` a feasible point with a very low value where one was found, else NaN
@@ -277,19 +277,19 @@ class _Search:
 
     # --- one admissible multiplier ---
 
-    def _at(self, lam: float) -> GlobalMinimum:
+    def _at(self, lam: float, *, certain: bool = True) -> GlobalMinimum:
         """The answer if lam is the only candidate: minimisers of L(·, lam) are x₀ + Zz; find z that meets the limit."""
         value, x, Z = _lagrangian_minimum(self.f0, self.f1, lam)
         if value == -np.inf:
-            return self._unbounded("for every multiplier the Lagrangian is unbounded below")
-        return self._finished(lam, x, Z)
+            return self._unbounded("for every multiplier the Lagrangian is unbounded below", certain=certain)
+        return self._finished(lam, x, Z, certain=certain)
 
-    def _finished(self, lam: float, x: np.ndarray, Z: np.ndarray) -> GlobalMinimum:
+    def _finished(self, lam: float, x: np.ndarray, Z: np.ndarray, *, certain: bool = True) -> GlobalMinimum:
         """Move x within x + Zz until the constraint holds as lam wants it, and report."""
         f1 = self.f1
         value1 = f1(x)
         target = self.upper if lam > 0 else self.lower if lam < 0 else float(np.clip(value1, self.lower, self.upper))
-        terms = abs(value1) + abs(f1.r) + abs(target) + coefficient_size(f1)
+        terms = abs(value1) + abs(f1.r) + abs(target) + coefficient_size(f1) + float(np.abs(f1.q) @ np.abs(x))
         hard, missing = False, value1 - target
         if abs(missing) > 1e-12 * terms and Z.shape[1]:
             step = _reach(Z.T @ self.P1 @ Z, Z.T @ f1.gradient(x), missing)
@@ -303,14 +303,23 @@ class _Search:
                 break
             x = x - missing / float(slope @ slope) * slope
         value, dual = self.f0(x), _dual_value(self.f0, f1, lam, self.lower, self.upper)
+        if abs(missing) > 1e-6 * terms and not certain:
+            return _result(Status.NUMERICAL_ERROR, "no point was found that attains the dual's value; the data may be "
+                           "too badly conditioned to tell.", np.full(x.size, np.nan), lam, np.nan, dual, hard, self.nit,
+                           self.lower, self.upper)
         if abs(missing) > 1e-6 * terms:
             return _result(Status.OPTIMAL_INACCURATE, f"the infimum {dual:.6g} is not attained: points that come near "
                            "it run off to infinity.", np.full(x.size, np.nan), lam, dual, dual, hard, self.nit,
                            self.lower, self.upper)
         where = "inside the limits" if lam == 0 else f"at the limit {target:g}"
-        return _result(Status.OPTIMAL, f"globally optimal {where}, multiplier {lam:.6g}"
-                       f"{', in the hard case' if hard else ''}.", x, lam, value, dual, hard, self.nit, self.lower,
-                       self.upper)
+        found = _result(Status.OPTIMAL, f"globally optimal {where}, multiplier {lam:.6g}"
+                        f"{', in the hard case' if hard else ''}.", x, lam, value, dual, hard, self.nit, self.lower,
+                        self.upper)
+        if found.verify(self.f0, f1):
+            return found
+        return _result(Status.OPTIMAL_INACCURATE, f"the proof is spoilt by rounding: a gap of {value - dual:.1e}, the "
+                       f"constraint off by {abs(missing):.1e}; the data are badly conditioned.", x, lam, value, dual,
+                       hard, self.nit, self.lower, self.upper)
 
     # --- an interval of them ---
 
@@ -324,9 +333,11 @@ class _Search:
         P0, P1 = (P0 + P0.T) / 2, (P1 + P1.T) / 2
         member = most_definite(P0, P1, low, high)
         if member.smallest < -ZERO:
-            return self._unbounded("P₀ + lam·P₁ is indefinite for every admissible multiplier")
-        if member.smallest <= 1e-8:
-            return self._at(member.t)
+            # The eigenvectors with a negative value on either side are the proof, unless it is rounding.
+            return self._unbounded("P₀ + lam·P₁ is indefinite for every admissible multiplier",
+                                   certain=member.of_A < -1e-8)
+        if member.smallest <= 1e-10:
+            return self._at(member.t, certain=abs(member.smallest) <= 1e-13)
         hat = member.t
         mu, V = eigh(P1, P0 + hat * P1)
         V = Y @ V
@@ -341,7 +352,8 @@ class _Search:
         self.nit = curve.calls
         y, null = curve.minimiser(s, from_end)
         lam = 0.0 if s == -hat else hat + (s if from_end is None else from_end.s)
-        return self._finished(lam, V @ y, V[:, null])
+        # With a definite member the minimum is attained: what misses it is rounding.
+        return self._finished(lam, V @ y, V[:, null], certain=False)
 
     def _root(self, curve: DualDerivative, first: float, last: float, zero: float) -> tuple[float, Any]:
         """Where f₁(y(s)) - limit changes sign; the limit is `upper` right of lam = 0, `lower` left of it."""
@@ -365,13 +377,17 @@ class _Search:
                 return end, None
         return curve.solve(limit, first, last)
 
-    def _unbounded(self, why: str) -> GlobalMinimum:
+    def _unbounded(self, why: str, *, certain: bool = True) -> GlobalMinimum:
         x, value = np.full(self.f0.n, np.nan), -np.inf
         if self.lower == -np.inf or self.upper == np.inf:
             sign, limit = (1.0, self.upper) if self.lower == -np.inf else (-1.0, self.lower)
             level = -1e6 * (abs(self.f0.r) + coefficient_size(self.f0) + 1.0)
             found = below_level(self.f0, weighted_sum([sign], [self.f1]), level, sign * limit)
             x = found if found is not None else x
+        if not certain and np.isnan(x).any():
+            return _result(Status.NUMERICAL_ERROR, f"the objective seems to have no lower bound ({why}), but no point "
+                           "was found that shows it; the data may be too badly conditioned to tell.", x, 0.0, np.nan,
+                           -np.inf, False, self.nit, self.lower, self.upper)
         return _result(Status.UNBOUNDED, f"the objective has no lower bound: {why}.", x, 0.0, value, -np.inf, False,
                        self.nit, self.lower, self.upper)
 

@@ -23,12 +23,14 @@ class Member:
     ----------
     t : float
     smallest : float, smallest eigenvalue of cA/‖A‖ + sB/‖B‖, with c² + s² = 1
+    of_A : float, smallest eigenvalue of A + tB, over ‖A‖
     below, above : (n,) arrays or None; eigenvectors v that need a larger, a smaller t: vᵀBv > 0, vᵀBv < 0 at the last
         members whose smallest eigenvalue was negative
     """
 
     t: float
     smallest: float
+    of_A: float
     below: np.ndarray | None
     above: np.ndarray | None
 
@@ -58,7 +60,7 @@ def most_definite(A: np.ndarray, B: np.ndarray, low: float, high: float) -> Memb
         values, vectors = eigh(np.cos(angle) * A / a + np.sin(angle) * B / b, subset_by_index=[0, 0])
         v, smallest = vectors[:, 0], float(values[0])
         saturated = 1e-9 < smallest < 2.0 * max(best[0], 0.0)
-        if smallest > best[0]:
+        if smallest > best[0] + 1e-14:  # of members that rounding cannot tell apart the first: an end
             best = smallest, angle
         slope = float(v @ B @ v) / b
         if smallest < 0:
@@ -78,7 +80,8 @@ def most_definite(A: np.ndarray, B: np.ndarray, low: float, high: float) -> Memb
         if hi - lo < 1e-16:
             break
     smallest, angle = best
-    return Member(float(np.clip(np.tan(angle) * scale, low, high)), smallest, below, above)
+    t = float(np.clip(np.tan(angle) * scale, low, high))
+    return Member(t, smallest, smallest / float(np.cos(angle)), below, above)
 
 
 def both_negative(A: np.ndarray, B: np.ndarray, v: np.ndarray, w: np.ndarray, t: float) -> np.ndarray | None:

@@ -9,13 +9,16 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.linalg.blas import daxpy
 
-from ..duality import Rows, coefficient_size, row_sizes, row_terms_at, row_values
+from ..duality import Rows, coefficient_size, row_largest, row_sizes, row_terms_at, row_values
 from ..errors import ProblemError
 from ..problem import QCQP
+from ..quadratic import Quadratic
 from ..validation import dense
 
 # Rows with a relative slack or multiplier above this are clearly one or the other.
 NEAR = 0.05
+# Slack and multiplier of a row that differ by less than this factor are both on their way to zero.
+STRICT = 1e3
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,21 +49,50 @@ class ActiveSet:
         return rows.names(problem)
 
 
+def reach(problem: QCQP, x: np.ndarray) -> float:
+    """How large x is, or would be if it were not zero, by the limits and by |q|/|P| of f₀; 1 if the data do not say.
+
+    Where every constant of the data is zero, x is zero too, and what it has is rounding.
+    """
+    f0, size = problem.objective, row_sizes(problem)
+    curved = np.array([abs(f.r) for f in problem.inequalities]) / size[:len(problem.inequalities)]
+    limits = np.concatenate([problem.lb, problem.ub, problem.h / size[len(curved):problem.m], np.sqrt(2.0 * curved),
+                             problem.b / np.maximum(row_largest(problem.A), 1e-300),
+                             [cone.d for cone in problem.cones]])
+    bend = coefficient_size(Quadratic(f0.P)) if f0.P is not None else 0.0
+    of_data = max(float(np.abs(limits[np.isfinite(limits)]).max(initial=0.0)),
+                  float(np.abs(f0.q).max()) / bend if bend > 0 else 0.0)
+    return max(of_data, float(np.abs(x).max())) if of_data > 0 else 1.0
+
+
+def row_scales(problem: QCQP, x: np.ndarray) -> np.ndarray:
+    """What the slack of each row is relative to: its terms at x, at least its largest coefficient times 0.1·reach."""
+    return np.maximum(row_terms_at(problem, x), 0.1 * row_sizes(problem) * reach(problem, x))
+
+
 def relative(problem: QCQP, solution: Any) -> tuple[Rows, Rows]:
-    """Slack and multiplier of each row in comparable numbers: over the row's terms, over the largest multiplier."""
+    """Slack and multiplier of each row in comparable numbers: over the row's scale, over the largest multiplier."""
     x = solution.x
     limits = Rows.of(problem).flat()
     size = row_sizes(problem)
-    terms = np.maximum(row_terms_at(problem, x), size * 1e-3 * max(1.0, float(np.abs(x).max(initial=0.0))))
+    terms = row_scales(problem, x)
     rows = row_values(problem, x)
     with np.errstate(invalid="ignore"):
         slack = np.where(limits, -rows.flat() / terms, np.inf)
     heads = np.array([z[0] for z in solution.lam_cones]) if problem.cones else np.zeros(0)
     weights = size * np.concatenate([solution.lam, solution.lam_lb, solution.lam_ub, heads])
-    reach = max(1.0, float(np.abs(x).max(initial=0.0)))
-    largest = max(float(weights.max(initial=0.0)), float(np.abs(problem.objective.gradient(x)).max()),
-                  1e-3 * coefficient_size(problem.objective) * reach, 1e-300)
+    f0 = problem.objective
+    largest = max(float(weights.max(initial=0.0)), float(np.abs(f0.gradient(x)).max()), float(np.abs(f0.q).max()),
+                  0.1 * coefficient_size(f0) * reach(problem, x), 1e-300)
     return rows.like(slack), rows.like(weights / largest)
+
+
+def strictness(problem: QCQP, slack: Rows, weight: Rows) -> np.ndarray:
+    """By how many times the larger of slack and multiplier exceeds the smaller one, where both are small; else inf."""
+    larger, smaller = (np.abs(end(weight.flat(), slack.flat())) for end in (np.maximum, np.minimum))
+    near = Rows.of(problem).flat() & (larger < NEAR)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(near, np.where(larger > 1e-12, larger / smaller, 0.0), np.inf)
 
 
 def active_set(problem: QCQP, solution: Any) -> ActiveSet:
@@ -76,10 +108,7 @@ def active_set(problem: QCQP, solution: Any) -> ActiveSet:
                            "rows and bounds. A ball ‖x - a‖ ≤ r can be written as a Quadratic.")
     slack, weight = relative(problem, solution)
     tight = weight.flat() > slack.flat()
-    larger, smaller = (np.abs(end(weight.flat(), slack.flat())) for end in (np.maximum, np.minimum))
-    limited = Rows.of(problem).flat()
-    with np.errstate(divide="ignore", invalid="ignore"):
-        strict = np.where(limited & (larger < NEAR), np.where(larger > 1e-12, larger / smaller, 0.0), np.inf)
+    strict = strictness(problem, slack, weight)
     rows = weight.like(tight)
     i = int(np.argmin(strict)) if strict.size else 0
     weakest = weight.like(np.arange(strict.size) == i).names(problem) if strict.size else ("",)

@@ -13,14 +13,13 @@ from scipy.linalg.lapack import dgecon, dgetrf, dgetrs
 from scipy.sparse.linalg import splu
 
 from ..errors import NotDifferentiableError, ProblemError
+from ..interior_point import limited_threads
 from ..problem import QCQP
 from ..quadratic import FactoredMatrix, Quadratic
 from ..solution import Solution
 from ..validation import as_vector, dense
-from .active import ActiveSet, active_set, hessian_and_rows
+from .active import STRICT, ActiveSet, active_set, hessian_and_rows
 
-# Slack and multiplier of a row that differ by less than this factor are both on their way to zero.
-STRICT = 1e3
 # A reciprocal condition number below this makes the KKT matrix singular for our purposes.
 SINGULAR = 1e-13
 Solve = Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]]
@@ -145,6 +144,11 @@ class SolutionDerivatives:
         sizes = {"x": pr.n, "lam": pr.m, "nu": pr.p, "lam_lb": pr.n, "lam_ub": pr.n}
         given = {name: np.zeros(sizes[name]) if v is None else as_vector(name, v, sizes[name])
                  for name, v in (("x", x), ("lam", lam), ("nu", nu), ("lam_lb", lam_lb), ("lam_ub", lam_ub))}
+        with limited_threads(pr.n):
+            return self._vjp(given, value)
+
+    def _vjp(self, given: dict[str, np.ndarray], value: float) -> ProblemGradient:
+        pr = self._problem
         if not any(v.any() for v in given.values()):
             return self._gradient(np.zeros(pr.n), np.zeros(pr.m), np.zeros(pr.p), np.zeros(pr.n), np.zeros(pr.n), value)
         self.require_regular()
@@ -270,6 +274,11 @@ def solution_derivatives(problem: QCQP, solution: Solution) -> SolutionDerivativ
         sizes = f"({solution.x.size}, {solution.lam.size}, {solution.nu.size})"
         raise ProblemError(f"solution is of another problem: it has (n, m, p) = {sizes}; expected ({problem.n}, "
                            f"{problem.m}, {problem.p}).")
+    with limited_threads(problem.n):
+        return _derivatives(problem, solution)
+
+
+def _derivatives(problem: QCQP, solution: Solution) -> SolutionDerivatives:
     active = active_set(problem, solution)
     names = active.names(problem)
     equal = np.flatnonzero(problem.lb == problem.ub)

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 from scipy.optimize import linprog, nnls
 
-from ..duality import Lagrangian, Rows, kkt_residuals, row_sizes, row_terms_at, row_values
+from ..duality import Lagrangian, Rows, kkt_residuals, row_sizes, row_values
 from ..errors import ProblemError
 from ..problem import QCQP
 from ..solution import Solution
 from ..validation import as_vector, dense
-from .active import relative
+from .active import STRICT, relative, row_scales, strictness
 
 # A row is active if its slack is below this share of its terms, some way above a solver's tolerance.
 ACTIVE = 1e-6
 # Gradients whose singular values are below this share of the largest are dependent: x itself is no better known.
 DEPENDENT = 1e-6
+# A multiplier below this share of the slope is zero: an interior point's, where it should be zero, is about 1e-5.
+POSITIVE = 1e-4
 # The multipliers along which the dual function is evaluated if it has no maximum.
 SIZES = 10.0 ** np.arange(0, 8)
 
@@ -36,7 +39,7 @@ def program(cost: np.ndarray, **rows: Any) -> Any:
 class Polytope:
     """{y : Ey = f, y ≥ 0 for the first k} with y in units of `scale`; the multipliers of active rows, then nu."""
 
-    E: np.ndarray
+    E: Any
     f: np.ndarray
     k: int
     scale: np.ndarray
@@ -63,7 +66,8 @@ class MultiplierSet:
     exist : bool; False where stationarity has no solution: then the dual optimum is not attained, or there is a gap
     unique : bool
     independent : bool, the gradients of the active rows and of Ax = b are linearly independent (LICQ)
-    bounded : bool, no multiplier can be arbitrarily large: as much as a strictly feasible point exists (MFCQ)
+    bounded : bool, no multiplier can be arbitrarily large: as much as that a strictly feasible point exists and the
+        rows of A are independent (MFCQ)
     strictly_complementary : bool, some multipliers are positive on every active row
     lam_low, lam_high, nu_low, nu_high, lam_lb_low, lam_lb_high, lam_ub_low, lam_ub_high : arrays, the range of each
         multiplier over the optimal dual set, ±inf where it has no end; None if there are none. (0, 0) on inactive rows
@@ -105,12 +109,6 @@ class MultiplierSet:
     direction: np.ndarray | None
     bounds: tuple[tuple[float, float], ...]
     message: str
-    polytope: Polytope = field(repr=False)
-    rows: Rows = field(repr=False)
-
-    def spread(self, y: np.ndarray) -> tuple[Rows, np.ndarray]:
-        """Multipliers of active rows, then nu, as multipliers of all rows, and nu."""
-        return _spread(self.rows, self.polytope.k, y)
 
 
 def multiplier_set(problem: QCQP, solution: Solution | Any) -> MultiplierSet:
@@ -156,6 +154,57 @@ def multiplier_set(problem: QCQP, solution: Solution | Any) -> MultiplierSet:
     >>> [(size, round(bound, 6)) for size, bound in found.bounds[:4]]
     [(1.0, 0.666667), (10.0, 0.952381), (100.0, 0.995025), (1000.0, 0.9995)]
     """
+    found = analysed(problem, solution)
+    if found.lowest is None:
+        return _none(problem, found)
+    k, scale, lowest, size = found.polytope.k, found.polytope.scale, found.lowest, found.size
+    if found.independent:
+        low = high = lowest
+    else:
+        ends = [(found.polytope.extreme(unit)[0], -found.polytope.extreme(-unit)[0]) for unit in np.eye(scale.size)]
+        low, high = np.array([end[0] for end in ends]), np.array([end[1] for end in ends])
+        # Of a width of rounding: one number.
+        same = np.isfinite(low) & np.isfinite(high)
+        same[same] = (high - low)[same] <= 1e-7 * (np.abs(low) + size * scale)[same]
+        low, high = np.where(same, lowest, low), np.where(same, lowest, high)
+    unique, bounded = bool((low == high).all()), bool(np.isfinite(high).all() and np.isfinite(low).all())
+    strict = bool((high[:k] > POSITIVE * size * scale[:k]).all())
+    message = "unique: the active gradients are independent." if found.independent else \
+        "unique, though the active gradients are dependent." if unique else \
+        f"not unique: {scale.size} active rows and equalities, whose gradients have rank {found.rank}."
+    if not np.isfinite(high[:k]).all():
+        message += " Some can be arbitrarily large: there is no strictly feasible point."
+    elif not bounded:
+        message += " Those of Ax = b can be arbitrarily large: its rows depend on each other."
+    (lows, nu_low), (highs, nu_high) = spread(found.rows, k, low), spread(found.rows, k, high)
+    return MultiplierSet(
+        exist=True, unique=unique, independent=found.independent, bounded=bounded, strictly_complementary=strict,
+        lam_low=lows.lam, lam_high=highs.lam, nu_low=nu_low, nu_high=nu_high, lam_lb_low=lows.lb, lam_lb_high=highs.lb,
+        lam_ub_low=lows.ub, lam_ub_high=highs.ub, cones_low=lows.cones, cones_high=highs.cones,
+        active=found.rows.names(problem), direction=None, bounds=(), message=message)
+
+
+@dataclass(frozen=True, eq=False)
+class Analysed:
+    """The polyhedron of multipliers at x before its extent is known; `lowest` is a point of it, None if it is empty."""
+
+    x: np.ndarray
+    rows: Rows
+    M: np.ndarray
+    slope: np.ndarray
+    size: float
+    rank: int
+    polytope: Polytope
+    lowest: np.ndarray | None
+
+    @property
+    def independent(self) -> bool:
+        """Whether the gradients are linearly independent."""
+        return self.rank == self.polytope.scale.size
+
+
+def analysed(problem: QCQP, solution: Solution | Any) -> Analysed:
+    """Active rows at a point, their gradients, and the equations of stationarity that they can be asked to satisfy."""
     if not isinstance(problem, QCQP):
         raise ProblemError(f"problem must be a QCQP; got {type(problem).__name__}.")
     given = solution if isinstance(solution, Solution) else None
@@ -167,7 +216,6 @@ def multiplier_set(problem: QCQP, solution: Solution | Any) -> MultiplierSet:
     if residuals.primal > 1e-4:
         raise ProblemError(f"x is not feasible: {residuals.where}. Multipliers belong to an optimal point.")
     rows = _active(problem, x, given)
-    names = rows.names(problem)
     M, lengths = _gradients(problem, x, rows)
     k = M.shape[1]
     M = np.column_stack([M, dense(problem.A).T])
@@ -180,40 +228,26 @@ def multiplier_set(problem: QCQP, solution: Solution | Any) -> MultiplierSet:
     rank = int((values > DEPENDENT).sum())  # the columns have length 1 or 0
     U = U[:, :rank]
     left = slope - U @ (U.T @ slope)
-    polytope = Polytope(U.T @ M, -U.T @ slope, k, scale)
+    if not _curved(problem, rows) and np.count_nonzero(M) <= 0.1 * M.size:
+        # Exact gradients with few entries: kept as they are, with a right-hand side that they can reach.
+        polytope = Polytope(sp.csr_array(M), -U @ (U.T @ slope), k, scale)
+    else:
+        polytope = Polytope(U.T @ M, -U.T @ slope, k, scale)
     lowest = polytope.extreme(np.zeros(M.shape[1]))[1] if np.abs(left).max(initial=0.0) <= 1e-4 * size else None
     if lowest is None and rank == M.shape[1] and np.abs(left).max(initial=0.0) <= 1e-4 * size:
         # Independent gradients, and a multiplier that rounding has made negative.
-        y = np.linalg.lstsq(polytope.E, polytope.f, rcond=None)[0]
+        y = np.linalg.lstsq(M, -slope, rcond=None)[0]
         if (y[:k] >= -1e-6 * max(float(np.abs(y).max(initial=0.0)), size)).all():
             lowest = scale * np.concatenate([np.maximum(y[:k], 0.0), y[k:]])
-    if lowest is None:
-        return _none(problem, x, given, rows, names, polytope, M, slope, rank == M.shape[1])
-    if rank == M.shape[1]:
-        low = high = lowest
-    else:
-        ends = [(polytope.extreme(unit)[0], -polytope.extreme(-unit)[0]) for unit in np.eye(M.shape[1])]
-        low, high = np.array([end[0] for end in ends]), np.array([end[1] for end in ends])
-        # Of a width of rounding: one number.
-        same = np.isfinite(low) & np.isfinite(high)
-        same[same] = (high - low)[same] <= 1e-7 * (np.abs(low) + size * scale)[same]
-        low, high = np.where(same, lowest, low), np.where(same, lowest, high)
-    unique, bounded = bool((low == high).all()), bool(np.isfinite(high).all() and np.isfinite(low).all())
-    strict = bool((high[:k] > 1e-6 * size * scale[:k]).all())
-    message = "unique: the active gradients are independent." if rank == M.shape[1] else \
-        "unique, though the active gradients are dependent." if unique else \
-        f"not unique: {M.shape[1]} active rows and equalities, whose gradients have rank {rank}."
-    if not bounded:
-        message += " Some can be arbitrarily large: there is no strictly feasible point."
-    (lows, nu_low), (highs, nu_high) = _spread(rows, k, low), _spread(rows, k, high)
-    return MultiplierSet(
-        exist=True, unique=unique, independent=rank == M.shape[1], bounded=bounded, strictly_complementary=strict,
-        lam_low=lows.lam, lam_high=highs.lam, nu_low=nu_low, nu_high=nu_high, lam_lb_low=lows.lb, lam_lb_high=highs.lb,
-        lam_ub_low=lows.ub, lam_ub_high=highs.ub, cones_low=lows.cones, cones_high=highs.cones, active=names,
-        direction=None, bounds=(), message=message, polytope=polytope, rows=rows)
+    return Analysed(x, rows, M, slope, size, rank, polytope, lowest)
 
 
-def _spread(rows: Rows, k: int, y: np.ndarray) -> tuple[Rows, np.ndarray]:
+def _curved(problem: QCQP, rows: Rows) -> bool:
+    return bool(rows.lam[:len(problem.inequalities)].any() or rows.cones.any())
+
+
+def spread(rows: Rows, k: int, y: np.ndarray) -> tuple[Rows, np.ndarray]:
+    """Multipliers of the k active rows, then nu, as multipliers of all rows, and nu."""
     flat = np.zeros(rows.flat().size)
     flat[rows.flat()] = y[:k]
     return rows.like(flat), y[k:]
@@ -224,14 +258,14 @@ def _active(problem: QCQP, x: np.ndarray, solution: Solution | None) -> Rows:
     limits = Rows.of(problem)
     fixed = problem.lb == problem.ub
     mask = Rows(limits.lam, np.isfinite(problem.lb), np.isfinite(problem.ub), limits.cones)
-    size = row_sizes(problem)
-    terms = np.maximum(row_terms_at(problem, x), size * 1e-3 * max(1.0, float(np.abs(x).max(initial=0.0))))
+    terms = row_scales(problem, x)
     values = row_values(problem, x).flat()
     with np.errstate(invalid="ignore"):
         active = mask.flat() & (values >= -ACTIVE * terms)
     if solution is not None and solution.success:
         slack, weight = relative(problem, solution)
         active |= limits.flat() & (weight.flat() > slack.flat()) & (slack.flat() < 1e-3)
+        active |= strictness(problem, slack, weight) < STRICT  # on its way to both zero
     rows = limits.like(active)
     rows.lb[fixed] = rows.ub[fixed] = True
     return rows
@@ -260,9 +294,9 @@ def _gradients(problem: QCQP, x: np.ndarray, rows: Rows) -> tuple[np.ndarray, np
     return M * real, lengths * real
 
 
-def _none(problem: QCQP, x: np.ndarray, solution: Solution | None, rows: Rows, names: tuple[str, ...],
-          polytope: Polytope, M: np.ndarray, slope: np.ndarray, independent: bool) -> MultiplierSet:
+def _none(problem: QCQP, found: Analysed) -> MultiplierSet:
     """Why there are no multipliers: a direction, and the dual function along weights whose gradients cancel."""
+    x, rows, M, slope, polytope = found.x, found.rows, found.M, found.slope, found.polytope
     k = polytope.k
     columns = np.column_stack([M, -M[:, k:]])
     # Singular values that are rounding must not count here either: project on the gradients' range first.
@@ -278,7 +312,7 @@ def _none(problem: QCQP, x: np.ndarray, solution: Solution | None, rows: Rows, n
     if weights is not None:
         for size in SIZES:
             for start in (np.zeros(base.size), base):
-                bound = _dual_value(problem, x, *_spread(rows, k, start + size * weights))
+                bound = _dual_value(problem, x, *spread(rows, k, start + size * weights))
                 if np.isfinite(bound):
                     bounds.append((float(size), bound))
                     break
@@ -292,10 +326,11 @@ def _none(problem: QCQP, x: np.ndarray, solution: Solution | None, rows: Rows, n
     else:
         tail = "no bound was found along weights whose gradients cancel; there may be a duality gap."
     return MultiplierSet(
-        exist=False, unique=False, independent=independent, bounded=False, strictly_complementary=False, lam_low=None,
-        lam_high=None, nu_low=None, nu_high=None, lam_lb_low=None, lam_lb_high=None, lam_ub_low=None, lam_ub_high=None,
-        cones_low=None, cones_high=None, active=names, direction=direction, bounds=tuple(bounds),
-        message=f"none exist: {why}; {tail}", polytope=polytope, rows=rows)
+        exist=False, unique=False, independent=found.independent, bounded=False, strictly_complementary=False,
+        lam_low=None, lam_high=None, nu_low=None, nu_high=None, lam_lb_low=None, lam_lb_high=None, lam_ub_low=None,
+        lam_ub_high=None, cones_low=None, cones_high=None, active=rows.names(problem), direction=direction,
+        bounds=tuple(bounds),
+        message=f"none exist: {why}; {tail}")
 
 
 def _cancelling(polytope: Polytope) -> np.ndarray | None:

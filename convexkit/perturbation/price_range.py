@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
+from scipy.linalg.lapack import dgecon, dgetrf, dgetrs
 
 from ..errors import ProblemError
 from ..problem import QCQP
@@ -19,6 +20,8 @@ from .rhs import direction, one_sided_derivatives, perturbed
 
 # Steps into a direction are tried from this share of the data's size on; a range shorter than CLOSEST of it is none.
 FIRST, CLOSEST, FARTHEST = 1e-2, 1e-9, 1e6
+# Active systems of up to so many unknowns are solved as dense ones.
+LARGEST = 3000
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +34,7 @@ class PriceRange:
     slope_left, slope_right : float, slopes of p* at 0; equal where the price is unique
     same : bool, the pieces are one: the active set does not change at 0 either, and the price holds over [low, high]
     active_left, active_right : tuple of str, the rows that hold with equality on each piece
-    exact : bool, by linear programs on the optimality conditions (LP and QP); else by following the active set
+    exact : bool, from the optimality conditions, which are linear for LP and QP; else by following the active set
     message : str, which, and what the slopes mean
 
     Examples
@@ -58,10 +61,11 @@ def price_range(problem: QCQP, solution: Solution, *, u: Any = None, v: Any = No
                 ub: Any = None) -> PriceRange:
     """The range of t around 0 in which the active set of p*(t·direction), and with it its price, holds.
 
-    For LP and QP the optimality conditions with a given active set are linear in (x, lam, nu, t), and the ends are two
-    linear programs: exact, whether x or the multipliers are unique or not. On the range p* is linear for an LP,
-    quadratic for a QP. With quadratic constraints the solution with that active set is followed by Newton's method to
-    where a multiplier or a slack becomes zero; each point on the way satisfies the optimality conditions.
+    For LP and QP the optimality conditions with a given active set are linear in (x, lam, nu, t), and the ends come
+    from a ratio test or, where x or the multipliers are not unique, from two linear programs: exact. On the range p* is
+    linear for an LP, quadratic for a QP. With quadratic constraints the solution with that active set is followed by
+    Newton's method to where a multiplier or a slack becomes zero; each point on the way satisfies the optimality
+    conditions.
 
     Parameters
     ----------
@@ -108,7 +112,7 @@ def price_range(problem: QCQP, solution: Solution, *, u: Any = None, v: Any = No
     (left, left_set), (right, right_set) = sides
     names = tuple(found.names(problem) if found is not None else () for found in (left_set, right_set))
     same = left > 0 and right > 0 and names[0] == names[1] and _close(slopes.left, slopes.right)
-    how = "by linear programs on the optimality conditions" if linear else "by following the active set"
+    how = "exactly, from the optimality conditions" if linear else "by following the active set"
     what = f"the active set holds for t from {-left:.6g} to {right:.6g}" if same else \
         f"0 is a breakpoint: one active set from {-left:.6g} to 0, another from 0 to {right:.6g}"
     return PriceRange(-left, right, slopes.left, slopes.right, same, names[0], names[1], linear, f"{what}, {how}.")
@@ -183,9 +187,16 @@ def _interval(problem: QCQP, moves: tuple, active: ActiveSet) -> tuple[float, fl
                            [rows, sp.csr_array((k, k)), sp.csr_array(-shift[:, None])]], format="csr")
     b_eq = np.concatenate([-problem.objective.q, limit])
     others = sp.vstack([G[off], -eye[low], eye[high]], format="csr")
-    A_ub = sp.hstack([others, sp.csr_array((others.shape[0], k)),
-                      sp.csr_array(-np.concatenate([u[off], -dlb[low], dub[high]])[:, None])], format="csr")
     b_ub = np.concatenate([problem.h[off], -problem.lb[low], problem.ub[high]])
+    drift = np.concatenate([u[off], -dlb[low], dub[high]])
+    signed = np.ones(k, dtype=bool)
+    signed[active.lam.size:active.lam.size + problem.p] = False
+    if n + k <= LARGEST:
+        found = _by_ratios(P, rows, problem.objective.q, limit, shift, signed, others, b_ub, drift)
+        if found is not None:
+            return found
+    A_ub = sp.hstack([others, sp.csr_array((others.shape[0], k)),
+                      sp.csr_array(-drift[:, None])], format="csr")
     free, positive = [(None, None)], [(0, None)]
     bounds = free * n + positive * active.lam.size + free * problem.p + positive * (active.lb.size + active.ub.size + 1)
     cost = np.zeros(n + k + 1)
@@ -197,6 +208,36 @@ def _interval(problem: QCQP, moves: tuple, active: ActiveSet) -> tuple[float, fl
             return None
         ends.append(np.inf if found.status == 3 else float(found.x[-1]))
     return ends[0], ends[1]
+
+
+def _by_ratios(P: Any, rows: Any, q: np.ndarray, limit: np.ndarray, shift: np.ndarray, signed: np.ndarray, others: Any,
+               most: np.ndarray, drift: np.ndarray) -> tuple[float, float] | None:
+    """The same interval where the active set determines x and multipliers: they are linear in t, and a ratio test
+    tells how far they stay ≥ 0. None if the system is singular, or nothing satisfies the conditions.
+
+        [ P    rowsᵀ ] [ x ]   [ -q            ]
+        [ rows 0     ] [ y ] = [ limit + t·shift ]
+    """
+    n, k = P.shape[0], rows.shape[0]
+    K = np.zeros((n + k, n + k))
+    K[:n, :n], K[n:, :n] = P.toarray(), rows.toarray()
+    K[:n, n:] = K[n:, :n].T
+    factors, pivots, info = dgetrf(K)
+    if info != 0 or dgecon(factors, np.abs(K).sum(axis=0).max())[0] < 1e-12:
+        return None
+    right = np.stack([np.concatenate([-q, limit]), np.concatenate([np.zeros(n), shift])], axis=1)
+    at, slope = dgetrs(factors, pivots, right)[0].T
+    start = np.concatenate([at[n:][signed], most - others @ at[:n]])
+    rise = np.concatenate([slope[n:][signed], drift - others @ slope[:n]])
+    sizes = np.concatenate([np.full(int(signed.sum()), np.abs(at[n:]).max(initial=1e-300)),
+                            np.abs(most) + abs(others) @ np.abs(at[:n]) + 1e-300])
+    start[np.abs(start) <= 1e-13 * sizes] = 0.0
+    flat = np.abs(rise) <= 1e-13 * np.abs(rise).max(initial=1e-300)
+    if (start[flat] < 0).any():
+        return None
+    ratios = -start[~flat] / rise[~flat]
+    low, high = ratios[rise[~flat] > 0].max(initial=0.0), ratios[rise[~flat] < 0].min(initial=np.inf)
+    return (float(low), float(high)) if low <= high else None
 
 
 class _Path:

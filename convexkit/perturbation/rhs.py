@@ -12,7 +12,7 @@ from ..problem import QCQP
 from ..quadratic import Quadratic
 from ..solution import Solution
 from ..validation import as_vector
-from .multiplier_set import multiplier_set
+from .multiplier_set import analysed, multiplier_set, spread
 
 
 def direction(problem: QCQP, u: Any, v: Any, lb: Any, ub: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -123,23 +123,21 @@ def one_sided_derivatives(problem: QCQP, solution: Solution | Any, *, u: Any = N
     (-3.38889, True)
     """
     du, dv, dlb, dub = direction(problem, u, v, lb, ub)
-    found = multiplier_set(problem, solution)
-    if not found.exist:
-        raise NotDifferentiableError(f"multipliers: {found.message}")
+    found = analysed(problem, solution)
+    if found.lowest is None:
+        raise NotDifferentiableError(f"multipliers: {multiplier_set(problem, solution).message}")
     cones = np.zeros(len(problem.cones))
     cost = np.concatenate([np.concatenate([-du, dlb, -dub, cones])[found.rows.flat()], -dv])
-    if found.unique:
-        own = [found.lam_low, found.lam_lb_low, found.lam_ub_low, found.cones_low]
-        y = np.concatenate([np.concatenate(own)[found.rows.flat()], found.nu_low])  # type: ignore[arg-type]
-        ends = [(float(cost @ y), y)] * 2
+    if found.independent:
+        ends: list[tuple[float, np.ndarray | None]] = [(float(cost @ found.lowest), found.lowest)] * 2
     else:
         low, high = found.polytope.extreme(cost), found.polytope.extreme(-cost)
-        ends = [low, (-high[0], high[1])]  # type: ignore[list-item]
+        ends = [low, (-high[0], high[1])]
     sides: list[Any] = []
     for _, y in ends:
         if y is None:
             sides += [None] * 4
         else:
-            rows, nu = found.spread(y)
+            rows, nu = spread(found.rows, found.polytope.k, y)
             sides += [rows.lam, nu, rows.lb, rows.ub]
     return OneSidedDerivatives(ends[0][0] + 0.0, ends[1][0] + 0.0, *sides)
