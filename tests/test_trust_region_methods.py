@@ -325,6 +325,19 @@ def test_a_nonsymmetric_operator_is_noticed_on_the_way_at_no_product():
         ck.trust_region_step(ck.Quadratic(lambda v: A @ v, np.ones(200)), radius=1.0)
 
 
+def test_a_nonsymmetric_metric_of_an_affine_model_is_noticed_at_no_product():
+    A = spd(50) + np.triu(np.random.default_rng(0).standard_normal((50, 50)), 1)
+    products = []
+
+    def metric(v):
+        products.append(1)
+        return A @ v
+
+    with pytest.raises(ck.ProblemError, match=r"metric is not symmetric: .* differ by \d\.\de-0\d of its size"):
+        ck.trust_region_step(ck.Quadratic(None, np.ones(50)), radius=1.0, metric=metric, maxiter=5)
+    assert len(products) == 6, "five iterations and the residual"
+
+
 def test_float32_operators_are_solved_to_float32():
     d = np.linspace(-1.0, 1.0, 300, dtype=np.float32)
     seen = set()
