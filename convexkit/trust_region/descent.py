@@ -159,7 +159,7 @@ def trust_region_minimize(f: Callable[[np.ndarray], Any], x0: Any, *,
 
     A start on a saddle, where the gradient is zero:
 
-    >>> ck.trust_region_minimize(lambda x: x[0]**2 - x[1]**2 + x[1]**4 / 2, np.zeros(2)).fun
+    >>> round(ck.trust_region_minimize(lambda x: x[0]**2 - x[1]**2 + x[1]**4 / 2, np.zeros(2)).fun, 9)
     -0.5
     """
     if method not in METHODS:
