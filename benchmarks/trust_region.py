@@ -50,7 +50,7 @@ class Counted:
     def gradient(self, x: np.ndarray) -> np.ndarray:
         """∇f(x)."""
         self.ngev += 1
-        return ck.gradient(self.f, x)
+        return ck.gradient(self.f, x) if np.isfinite(x).all() else np.full_like(x, np.nan)
 
     def operator(self, x: np.ndarray) -> Any:
         """∇²f(x) by products; the graph at the last x is kept, for those who ask at every product."""
@@ -62,6 +62,8 @@ class Counted:
     def product(self, x: np.ndarray, v: np.ndarray) -> np.ndarray:
         """∇²f(x)v."""
         self.products += 1
+        if not (np.isfinite(x).all() and np.isfinite(v).all()):
+            return np.full_like(v, np.nan)  # a method's own mistake is its own to deal with
         product: np.ndarray = self.operator(x) @ v
         return product
 
@@ -116,7 +118,7 @@ def run(sizes: Sequence[int]) -> list[Row]:
                 except (ArithmeticError, np.linalg.LinAlgError, ck.ConvexkitError) as error:
                     x, iterations, status = x0, 0, f"{type(error).__name__}: {error}"
                 seconds = time.process_time() - started
-                share = TOLERANCE * float(np.linalg.norm(ck.gradient(problem.f, x))) / gtol
+                share = TOLERANCE * float(np.linalg.norm(Counted(problem.f).gradient(x))) / gtol
                 if not share <= TOLERANCE * (1 + 1e-6) and status == "converged":
                     status = "inaccurate"
                 rows.append({"function": name, "n": n, "method": method, "status": status, "iterations": iterations,

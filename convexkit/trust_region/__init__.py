@@ -1,6 +1,7 @@
 """Trust regions: one quadratic model over one ball, solved globally, and the descent method built on it."""
 
-from .descent import DescentRecord, DescentResult, DescentStatus, trust_region_minimize
+from .descent import trust_region_minimize
+from .descent_results import DescentRecord, DescentResult, DescentStatus
 from .results import TrustRegionResult, TrustRegionStatus
 from .step import trust_region_step
 

@@ -14,6 +14,8 @@ from .secular import Secular
 LARGEST_COUNT = 30
 # The step reaches the boundary, or the dual value the primal one, to this relative accuracy.
 ACCURACY = 1e-13
+# Where no multiplier in floating point does better, a step this near to the boundary, relatively, will do.
+NEAR = 1e-10
 # A step that is put together from Newton's and the lowest eigenvector leaves at most this of ‖g‖ + ‖P‖·radius.
 RESIDUAL = 1e-12
 EPS = float(np.finfo(np.float64).eps)
@@ -70,6 +72,8 @@ def more_sorensen(P: np.ndarray, g: np.ndarray, radius: float) -> Secular | None
         if length > radius:
             low = max(low, lam)
             if newton <= lam * (1 + 1e-16):  # as near as the multiplier's own rounding allows
+                if length > radius * (1 + NEAR):
+                    return None
                 return Secular(p * (radius / length), lam, dual_value, nit, TrustRegionStatus.BOUNDARY)
             lam = newton if newton < high or nit == 1 else _within(low, high)
             continue

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import Enum
 from math import inf, sqrt
 from typing import Any
 
@@ -17,6 +15,7 @@ from ..errors import ProblemError
 from ..operators import as_operator
 from ..quadratic import Quadratic
 from ..validation import as_count, as_real_array, as_symmetric, in_range
+from .descent_results import DescentRecord, DescentResult, DescentStatus
 from .exact import exact_step
 from .lanczos import LanczosModel, lanczos_step
 from .results import TrustRegionResult, TrustRegionStatus
@@ -28,87 +27,6 @@ METHODS = ("auto", "exact", "lanczos")
 ACCEPT, POOR, GOOD = 1e-4, 0.25, 0.75
 # A change of f below this many units of its rounding says nothing about the model.
 NOISE = 10
-
-
-class DescentStatus(str, Enum):
-    """How a descent ended.
-
-    `converged`: the gradient passed the tolerance, and no direction of negative curvature was found. `precision_limit`:
-    rounding of f hides what is left to gain. `unbounded`: f reached -inf.
-
-    >>> import convexkit as ck
-    >>> ck.DescentStatus.CONVERGED.value
-    'converged'
-    """
-
-    CONVERGED = "converged"
-    ITERATION_LIMIT = "iteration_limit"
-    PRECISION_LIMIT = "precision_limit"
-    UNBOUNDED = "unbounded"
-    NUMERICAL_ERROR = "numerical_error"
-
-    def __str__(self) -> str:
-        return self.value
-
-
-@dataclass(frozen=True)
-class DescentRecord:
-    """What a callback sees after each trial: where the descent is now and how the model did.
-
-    `x` (a view; copy to keep), `fun`, `gradient_norm`, `radius` for the next trial, `ratio` of actual to predicted
-    fall (nan where f was not finite), `accepted`, `nit`, and `products` so far.
-
-    >>> import numpy as np, convexkit as ck
-    >>> ratios = []
-    >>> _ = ck.trust_region_minimize(lambda x: (x**2).sum(), np.ones(2), callback=lambda r: ratios.append(r.ratio))
-    >>> [round(ratio, 12) for ratio in ratios]
-    [1.0]
-    """
-
-    nit: int
-    x: np.ndarray
-    fun: float
-    gradient_norm: float
-    radius: float
-    ratio: float
-    accepted: bool
-    products: int
-
-
-@dataclass(frozen=True)
-class DescentResult:
-    """The best point that a descent found, and why it stopped there.
-
-    Attributes
-    ----------
-    x : (n,) array
-    fun, gradient, gradient_norm : f(x), ∇f(x), ‖∇f(x)‖
-    status, success, message : why it stopped
-    nit : int, trial steps
-    nfev, ngev : int, values and gradients of f
-    products : int, Hessian-vector products; a Hessian formed from products counts n, one given as a matrix none
-    radius : float, the trust radius at the end
-
-    Examples
-    --------
-    >>> import numpy as np, convexkit as ck
-    >>> result = ck.trust_region_minimize(lambda x: (x[0] - 1)**2 + x[1]**4, np.array([0.0, 1.0]))
-    >>> result.success, result.x.round(2)
-    (True, array([1., 0.]))
-    """
-
-    x: np.ndarray
-    fun: float
-    gradient: np.ndarray
-    gradient_norm: float
-    status: DescentStatus
-    success: bool
-    message: str
-    nit: int
-    nfev: int
-    ngev: int
-    products: int
-    radius: float
 
 
 class _Function:
@@ -241,7 +159,7 @@ def trust_region_minimize(f: Callable[[np.ndarray], Any], x0: Any, *,
 
     A start on a saddle, where the gradient is zero:
 
-    >>> ck.trust_region_minimize(lambda x: x[0]**2 - x[1]**2 + x[1]**4 / 2, np.zeros(2)).fun
+    >>> round(ck.trust_region_minimize(lambda x: x[0]**2 - x[1]**2 + x[1]**4 / 2, np.zeros(2)).fun, 9)
     -0.5
     """
     if method not in METHODS:

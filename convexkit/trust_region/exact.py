@@ -59,8 +59,8 @@ def exact_step(model: Quadratic, radius: float, metric: Any, inner: float = 0.0,
                eigen: bool = False) -> TrustRegionResult:
     """Global minimiser by Moré and Sorensen's method, or from P V = H V diag(w), VᵀHV = I.
 
-    With p = Vy the pencil leaves ½Σwᵢyᵢ² + cᵀy over ‖y‖ ≤ radius. The eigendecomposition takes some ten times as long
-    as a Cholesky factorization, and has the last digits also next to the hard case; it is the way back for the other.
+    With p = Vy the pencil leaves ½Σwᵢyᵢ² + cᵀy over ‖y‖ ≤ radius. The eigendecomposition takes some twenty times as
+    long as a Cholesky factorization, and has the last digits next to the hard case: it is the way back for the other.
     """
     # In float64 whatever the model's type: the hard case is decided at 1e-12 of the eigenvalues.
     P = np.asarray(model.hessian(), dtype=np.float64)

@@ -59,27 +59,28 @@ class Krylov:
         """Vᵀg."""
         return (self._V[:self.k] @ g).astype(np.float64)
 
-    def add(self, v: np.ndarray) -> bool:
-        """Take v, made orthogonal to what is there, as a new pending vector; False if nothing of it is left."""
+    def add(self, v: np.ndarray) -> np.ndarray | None:
+        """Make pending what v has beyond V; its combination of them, or None if that is nothing."""
         largest = float(np.abs(v).max(initial=0.0))
         if not largest > 0:
-            return False
+            return None
         v = (v / largest).astype(self.dtype)  # its square neither underflows nor overflows
         before = sqrt(self._square(v)[0])
-        if not before > 0:
-            return False
+        direction = np.zeros(len(self.R))
         for _ in range(2):
             v -= self._V[:self.k].T @ (self._HV[:self.k] @ v)
-            for r, Hr in zip(self.R, self.HR, strict=True):
-                v -= float(Hr @ v) * r
+            for i, (r, Hr) in enumerate(zip(self.R, self.HR, strict=True)):
+                along = float(Hr @ v)
+                direction[i] += along
+                v -= along * r
         square, Hv = self._square(v)
-        length = sqrt(square)
-        if length <= 100 * np.finfo(self.dtype).eps * before:
-            return False
-        self.R.append(v / length)
-        self.HR.append(self.R[-1] if self.H is None else Hv / length)
-        self.C = np.vstack([self.C, np.zeros((1, self.k))])
-        return True
+        length, rounding = sqrt(square), 100 * np.finfo(self.dtype).eps * before
+        if length > rounding:
+            self.R.append(v / length)
+            self.HR.append(self.R[-1] if self.H is None else Hv / length)
+            self.C = np.vstack([self.C, np.zeros((1, self.k))])
+            direction = np.append(direction, length)
+        return direction if float(np.linalg.norm(direction)) > rounding else None
 
     def _square(self, v: np.ndarray) -> tuple[float, np.ndarray]:
         Hv = v if self.H is None else self.H(v)

@@ -78,12 +78,13 @@ class LanczosModel:
             if not settled:
                 direction, steps = pending, max(1, space.k // 8)
             elif self.probe_at < 0 or not space.R:
-                if not self._add_probe() and not space.R:
+                start = self._add_probe()
+                if start is None and not space.R:
                     self.seen_all = True
                     continue
-                direction, steps = np.eye(len(space.R))[-1], 1
+                direction, steps = np.ones(len(space.R)) if start is None else start, 1
             else:
-                direction, steps = self._towards_lowest(), max(1, self.probe_steps // 4)
+                direction, steps = self._towards_lowest(w, Q), max(1, self.probe_steps // 4)
             for i in range(min(steps, limit - spent)):
                 if not space.R or space.k == self.g.size or (space.k == space.capacity and i > 0):
                     break
@@ -103,10 +104,13 @@ class LanczosModel:
             return float(w[0])
         return sigma
 
-    def _add_probe(self) -> bool:
-        """Start from the probe, once; False if it adds no direction."""
+    def _add_probe(self) -> np.ndarray | None:
+        """Start from the probe, once: its combination of the pending vectors, or None if it adds no direction.
+
+        Those of the gradient's space are among them. They may hold, unseen, just the eigenvector that is looked for.
+        """
         if self.probe_at >= 0:
-            return False
+            return None
         self.probe_at = self.space.k
         return self.space.add(self.probe)
 
@@ -114,36 +118,41 @@ class LanczosModel:
         """Whether the probe has shown, short of proof, that P + lam·H is positive semidefinite."""
         if self.seen_all:
             return True
-        own = self.space.k - self.probe_at
-        if self.probe_at < 0 or own < min(2, self.g.size - self.probe_at):
+        left = self.g.size - self.probe_at
+        if self.probe_at < 0 or self.space.k - self.probe_at < min(2, left):
             return False
+        # The spectrum reaches beyond the Ritz values, by about as much as the pending vectors are coupled.
+        width = float(w[-1] - w[0]) + 2 * float(np.linalg.norm(self.space.C))
+        # Probability of an error above share·width after `steps` steps: 1.648·√n·exp(-√share·(2·steps - 1)).
+        share = (log(1.648 * sqrt(self.g.size) / DOUBT) / max(2 * self.probe_steps - 1, 1)) ** 2
+        theta, z = self._probes_lowest()
+        if theta[0] + found.lam > share * width and w[0] + found.lam > share * width:
+            return True
+        # A Ritz value has settled if its error is small: at most the residual, or residual²/distance to the next. The
+        # lowest of all has to, and so has that of the probe's own space, which the gradient's cannot mislead.
+        # Half the error times radius² is what it lets the step miss; ten times that is asked for, as it is an estimate.
+        settled = all(5.0 * _ritz_error(values, float(np.linalg.norm(self.space.C @ vector))) * radius**2 <= tolerated
+                      for values, vector in ((theta, z), (w, Q[:, 0])))
+        return settled and self.space.k - self.probe_at >= min(8, left)
+
+    def _probes_lowest(self) -> tuple[np.ndarray, np.ndarray]:
+        """Ritz values of the probe's own space, and the lowest one's vector."""
         block = self.space.T[self.probe_at:, self.probe_at:]
         theta, Z = np.linalg.eigh(block)
         z = np.zeros(self.space.k)
         z[self.probe_at:] = Z[:, 0]
-        residual = float(np.linalg.norm(self.space.C @ z))
-        # The spectrum reaches beyond the Ritz values, by about as much as the pending vectors are coupled.
-        width = float(w[-1] - w[0]) + 2 * float(np.linalg.norm(self.space.C))
-        n = self.g.size
-        # Probability of an error above share·width after `steps` steps: 1.648·√n·exp(-√share·(2·steps - 1)).
-        share = (log(1.648 * sqrt(n) / DOUBT) / max(2 * self.probe_steps - 1, 1)) ** 2
-        if theta[0] + found.lam > share * width:
-            return True
-        # The Ritz value has settled: its error is at most the residual, or residual²/distance to the next.
-        apart = theta[theta > theta[0] + residual]
-        error = min(residual, residual**2 / float(apart[0] - theta[0])) if apart.size else residual
-        enough = own >= min(8, n - self.probe_at)
-        return enough and 0.5 * error * radius * radius <= tolerated
+        return theta, z
 
-    def _towards_lowest(self) -> np.ndarray:
-        """The combination of the pending vectors that continues the probe's search for the least eigenvalue."""
-        z = np.zeros(self.space.k)
+    def _towards_lowest(self, w: np.ndarray, Q: np.ndarray) -> np.ndarray:
+        """The combination of the pending vectors that continues the search for the least eigenvalue."""
+        directions = [self.space.C @ Q[:, 0]]
+        errors = [_ritz_error(w, float(np.linalg.norm(directions[0])))]
         if self.space.k > self.probe_at:
-            z[self.probe_at:] = np.linalg.eigh(self.space.T[self.probe_at:, self.probe_at:])[1][:, 0]
-        direction: np.ndarray = self.space.C @ z
-        if not direction.any():
-            direction = np.eye(len(self.space.R))[-1]
-        return direction
+            theta, z = self._probes_lowest()
+            directions.append(self.space.C @ z)
+            errors.append(_ritz_error(theta, float(np.linalg.norm(directions[1]))))
+        direction: np.ndarray = directions[int(np.argmax(errors))]
+        return direction if direction.any() else np.ones(len(self.space.R))
 
     def _restart(self, y: np.ndarray) -> None:
         """Keep the gradient, the step, and the lowest Ritz vectors, of the gradient's and of the probe's space each."""
@@ -175,6 +184,12 @@ class Found:
         self.residual, self.settled, self.checked, self.spent = residual, settled, checked, spent
 
 
+def _ritz_error(values: np.ndarray, residual: float) -> float:
+    """About how far the first of the ascending Ritz values lies from an eigenvalue, given its residual."""
+    apart = values[values > values[0] + residual]
+    return min(residual, residual**2 / float(apart[0] - values[0])) if apart.size else residual
+
+
 def dual_loss(residual: float, length: float, lam: float, sigma: float, radius: float, inner: float,
               along: float = 0.0) -> float:
     """What a step may miss, given P ≥ sigma·H: L(p, lam') less the minimum of L(·, lam'), for the best lam' = lam + s.
@@ -195,11 +210,12 @@ def dual_loss(residual: float, length: float, lam: float, sigma: float, radius: 
                 u_minus_a = beyond / t - a
             for s in (u_minus_a, 0.0, -lam):
                 moved = lam + s
-                if (moved < 0 and inner == 0.0) or not a + s > 0:
+                square = max(residual**2 + 2 * s * along + s * s * length**2, 0.0)
+                if (moved < 0 and inner == 0.0) or a + s < 0 or (a + s == 0 and square > 0):
                     continue
                 end = radius if moved >= 0 else inner
-                square = residual**2 + 2 * s * along + s * s * length**2
-                best = min(best, 0.5 * moved * (end * end - length**2) + 0.5 * max(square, 0.0) / (a + s))
+                missed = 0.5 * square / (a + s) if square > 0 else 0.0
+                best = min(best, 0.5 * moved * (end * end - length**2) + missed)
     return max(best, 0.0)
 
 

@@ -12,6 +12,7 @@ from ..conjugate_gradient import CGStatus, conjugate_gradient
 from ..operators import as_operator
 from ..quadratic import CONVEXITY_TOLERANCE, Quadratic
 from ..validation import as_symmetric
+from .exact import ASYMMETRY, asymmetric
 from .results import TrustRegionResult, TrustRegionStatus, zero_step
 
 # A metric given as an array of at most this size is asked for its smallest eigenvalue (a few ms), so that
@@ -48,8 +49,15 @@ def linear_step(model: Quadratic, radius: float, metric: Any, rtol: float, maxit
                                  "definite; damp it with ck.damped.")
     if not g.any():
         return zero_step(model, TrustRegionStatus.STATIONARY, "the gradient is zero.")
-    cg = conjugate_gradient(H, g, x0, rtol=rtol, maxiter=maxiter, M=M)
+    cg = conjugate_gradient(H, g, x0, rtol=rtol, maxiter=maxiter, M=M, keep=1)
     v, residual = cg.x, cg.residual_vector
+    if cg.pairs is not None and np.isfinite(residual).all():
+        # One direction d with its product, and Hv = g - residual: vᵀHd and dᵀHv say for nothing whether H is symmetric.
+        d, Hd = cg.pairs[0][:, 0], cg.pairs[1][:, 0]
+        size = float(np.linalg.norm(v) * np.linalg.norm(Hd) + np.linalg.norm(d) * np.linalg.norm(g - residual))
+        error = abs(float(v @ Hd) - float(d @ (g - residual)))
+        if error > ASYMMETRY.get(g.dtype, 1e-4) * size:
+            raise asymmetric("metric", error / size)
     # vᵀHv = vᵀ(g - residual): no further product.
     vHv = float(v @ (g - residual))
     if cg.status is CGStatus.NONPOSITIVE_CURVATURE or not np.isfinite(vHv) or vHv <= 0:

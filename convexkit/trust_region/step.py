@@ -72,8 +72,8 @@ def trust_region_step(model: Quadratic, *, radius: float, metric: Any = None, ce
     x0 : (n,) array, optional, a guess of H⁻¹g for affine models
     min_eigenvalue : float, optional
         For an affine model a known lower bound on the eigenvalues of the metric, otherwise one on those of P relative
-        to the metric: P ⪰ min_eigenvalue·H. `damped` operators carry theirs. It turns a residual into a bound on the
-        error of the step, and spares Lanczos the second start.
+        to the metric: P ⪰ min_eigenvalue·H. `damped` operators and factored models carry theirs. It turns a residual
+        into a bound on the error of the step, and spares Lanczos the second start where it is close enough.
 
     Returns
     -------
@@ -144,6 +144,8 @@ def trust_region_step(model: Quadratic, *, radius: float, metric: Any = None, ce
 
 def _centred(model: Quadratic, radius: float, inner: float, metric: Any, method: str, rtol: float, maxiter: int | None,
              M: Any, x0: Any, min_eigenvalue: float | None) -> TrustRegionResult:
+    if model.n == 0:
+        return zero_step(model, TrustRegionStatus.STATIONARY, "there are no variables.")
     if model.is_affine:
         step = steepest_step(model, radius) if metric is None else linear_step(model, radius, metric, rtol, maxiter, M,
                                                                                x0, min_eigenvalue)
@@ -162,7 +164,9 @@ def _centred(model: Quadratic, radius: float, inner: float, metric: Any, method:
         P = formed_operator("P", model.P, model.n)
         return exact_step(Quadratic._of(P, model.q, model.r), radius, metric, inner, products=model.n)
     if metric is None and min_eigenvalue is None:
-        min_eigenvalue = getattr(model.P, "min_eigenvalue", None)
+        # FᵀF + diag(d) ⪰ min(d)·I
+        min_eigenvalue = float(model.P.diag.min()) if model.structure == "factored" else getattr(
+            model.P, "min_eigenvalue", None)
     try:
         H, solve_H = (None, None) if metric is None else metric_products(metric, model, M)
     except LinAlgError:
