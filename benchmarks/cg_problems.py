@@ -1,4 +1,4 @@
-"""Linear systems for the benchmark of conjugate gradient: dense spectra, a policy's Fisher matrix, sparse, by products."""
+"""Linear systems for the benchmark of conjugate gradient: dense, a policy's Fisher matrix, sparse, by products."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ System = tuple[Any, np.ndarray]
 def make_problem(problem: str, n: int, condition: float, rng: np.random.Generator) -> System:
     """A symmetric positive definite matrix with eigenvalues from 1 to `condition`, and a right-hand side.
 
-    `log-uniform`: eigenvalues evenly spaced in the logarithm. `uniform`: evenly spaced. `clustered`: five clusters, 1 %
-    wide. `scaled`: DAD with A log-uniform and D diagonal from 0.1 to 10, which only a preconditioner can undo. `fisher`:
-    F + damping·I of a policy network on CartPole. `grid`: the Laplacian of a square grid plus a multiple of I, sparse, the
-    number of unknowns rounded to a square. `diagonal plus low rank`: given by its products alone.
+    `log-uniform`: eigenvalues evenly spaced in the logarithm. `uniform`: evenly spaced. `clustered`: five clusters,
+    1 % wide. `scaled`: DAD with A log-uniform and D diagonal from 0.1 to 10, which only a preconditioner can undo.
+    `fisher`: F + damping·I of a policy network on CartPole. `grid`: the Laplacian of a square grid plus a multiple of
+    I, sparse, the number of unknowns rounded to a square. `diagonal plus low rank`: given by its products alone.
     """
     if problem == "grid":
         return grid(n, condition, rng)
@@ -67,7 +67,11 @@ def grid(n: int, condition: float, rng: np.random.Generator) -> System:
 def by_products(n: int, condition: float, rng: np.random.Generator) -> System:
     """v -> d∘v + Fᵀ(Fv), eigenvalues from 1 to about `condition`, ten of them larger."""
     d, F = np.geomspace(1.0, condition, n), rng.standard_normal((RANK, n)) * np.sqrt(condition / n)
-    return LinearOperator((n, n), matvec=lambda v: d * v + F.T @ (F @ v), dtype=np.float64), rng.standard_normal(n)
+
+    def product(v: np.ndarray) -> np.ndarray:
+        return (d * v.T).T + F.T @ (F @ v)
+
+    return LinearOperator((n, n), matvec=product, matmat=product, dtype=np.float64), rng.standard_normal(n)
 
 
 def fisher(n: int, condition: float, rng: np.random.Generator) -> System:

@@ -2,12 +2,12 @@
 
     python benchmarks/cg_vs_dense.py [--quick | --reference] --out out/
 
-Times LAPACK's Cholesky (dense) and SuperLU (sparse), factorization and solve, against conjugate gradient with and without
-Jacobi's preconditioner, and scipy's `cg` and `minres`, over sizes, spectra, condition numbers and accuracies; prints
-tables and the crossovers, and writes `cg_vs_dense.csv`, `cg_vs_dense.png` (time against n) and `cg_crossover.png` (time
-over time, over n and condition). Every run's answer is checked, and one that misses the asked relative residual has a
-status and no time. Methods take turns (A B A B), so a busy moment falls on all of them; with one BLAS thread times are the
-processor's.
+Times LAPACK's Cholesky (dense) and SuperLU (sparse), factorization and solve, against conjugate gradient with and
+without Jacobi's preconditioner, and scipy's `cg` and `minres`, over sizes, spectra, condition numbers and accuracies;
+prints tables and the crossovers, and writes `cg_vs_dense.csv`, `cg_vs_dense.png` (time against n) and
+`cg_crossover.png` (time over time, over n and condition). Every run's answer is checked, and one that misses the asked
+relative residual has a status and no time. Methods take turns (A B A B), so a busy moment falls on all of them; with
+one BLAS thread times are the processor's.
 
 Problems: cg_problems.py. Timing: cg_measure.py. Tables and pictures: cg_report.py.
 """

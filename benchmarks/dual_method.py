@@ -2,9 +2,9 @@
 
     python benchmarks/dual_method.py [--quick] --out out/
 
-One objective and m constraints, all strictly feasible. Where the P's can be formed (n ≤ 2000), the interior point solves
-the same problem with arrays, and the values are compared. Every answer is judged by `kkt_residuals` before its time is
-kept. Writes `dual_method.csv`.
+One objective and m constraints, all strictly feasible. Where the P's can be formed (n ≤ 2000), the interior point
+solves the same problem with arrays, and the values are compared. Every answer is judged by `kkt_residuals` before its
+time is kept. Writes `dual_method.csv`.
 """
 
 from __future__ import annotations
@@ -76,8 +76,8 @@ def make_problem(family: str, n: int, m: int, condition: float, seed: int, forme
     if family == "trpo":
         G = rng.standard_normal((m - 1, n)) - 0.5 * functions[0].q
         return ck.QCQP(functions[0], functions[1:], G=G, h=np.full(m - 1, 1e-3))
-    box = {"lb": -0.5, "ub": 0.5} if family == "boxed" else {}
-    return ck.QCQP(functions[0], functions[1:], **box)
+    half = 0.5 if family == "boxed" else None
+    return ck.QCQP(functions[0], functions[1:], lb=None if half is None else -half, ub=half)
 
 
 def measure(family: str, n: int, m: int, condition: float, tol: float, seed: int) -> list[Row]:

@@ -111,6 +111,10 @@ def test_problems_are_symmetric_positive_definite_with_the_stated_condition(prob
     if problem in ("scaled", "diagonal plus low rank"):
         assert eigenvalues[0] > 0
         return
+    if problem == "fisher":  # no more than its damping is known of the smallest
+        assert eigenvalues[-1] == pytest.approx(100.0, rel=0.02)
+        assert 1.0 - 1e-9 <= eigenvalues[0] < 2.0
+        return
     if problem == "grid":
         assert eigenvalues[-1] / eigenvalues[0] == pytest.approx(20.0, rel=1e-6)
         return
@@ -161,7 +165,8 @@ def test_where_cholesky_itself_fails_nobody_wins():
     (["--sizes", "1"], "--sizes must lie between 2 and 20000"), (["--conditions", "0.5"], "--conditions must lie"),
     (["--conditions", "nan"], "--conditions must lie"), (["--accuracies", "1"], "--accuracies must lie"),
     (["--repeats", "0"], "--repeats must lie"), (["--threads", "0"], "--threads must lie"),
-    (["--seed", "-1"], "--seed must lie"), (["--large", "1"], "--large must lie"), (["--max-n", "1"], "--max-n must lie"),
+    (["--seed", "-1"], "--seed must lie"), (["--large", "1"], "--large must lie"),
+    (["--max-n", "1"], "--max-n must lie"),
 ])
 def test_bad_options_give_one_message_and_a_nonzero_exit(arguments, words, tmp_path, capsys):
     assert cg_vs_dense.main(["--out", str(tmp_path / "out"), *arguments]) == 2
