@@ -40,9 +40,10 @@ def curve(rows: list[Row], problem: str, condition: float, method: str, accuracy
     return sorted((row for row in line if accuracy in (None, row["accuracy"])), key=lambda row: row["n"])
 
 
-def direct_curve(rows: list[Row], problem: str, condition: float) -> list[Row]:
-    """The rows of the direct solver of this problem; none if there is none."""
-    return [row for method in DIRECT for row in curve(rows, problem, condition, method)]
+def direct_curve(rows: list[Row], problem: str, condition: float, accuracy: float = np.inf) -> list[Row]:
+    """The rows of the problem's direct solver, if it has one, without a time where they miss the accuracy."""
+    return [row if row["accuracy"] <= accuracy else {**row, "median_s": np.nan, "status": "inaccurate"}
+            for method in DIRECT for row in curve(rows, problem, condition, method)]
 
 
 def crossover(dense: list[Row], iterative: list[Row], name: str = "Cholesky") -> str:
@@ -75,8 +76,9 @@ def report(rows: list[Row]) -> str:
         shown = [method for method in HEADS if curve(rows, problem, condition, method)]
         lines += [f"\n{problem}, condition {condition:g}: milliseconds (iterations)",
                   f"accuracy       n {name:>10} {' '.join(f'{HEADS[method]:>23}' for method in shown)}  CG/direct"]
-        times = {row["n"]: row["median_s"] for row in direct}
         for accuracy in sorted({row["accuracy"] for row in rows}, reverse=True):
+            direct = direct_curve(rows, problem, condition, accuracy)
+            times = {row["n"]: row["median_s"] for row in direct}
             curves = {method: curve(rows, problem, condition, method, accuracy) for method in shown}
             for k, first in enumerate(curves["cg"]):
                 cells = (f"{row['status'] if np.isnan(row['median_s']) else format(1e3 * row['median_s'], '.2f'):>15} "
@@ -160,7 +162,7 @@ def surface(rows: list[Row], problem: str, accuracy: float) -> tuple[list[int], 
     """Sizes, condition numbers, and log₁₀ of CG's time over the direct solver's; +inf where CG was given up."""
     ours = [row for row in rows if row["problem"] == problem and row["method"] == "cg" and row["accuracy"] == accuracy]
     direct = {(row["n"], row["condition"]): row["median_s"] for row in rows if row["problem"] == problem
-              and row["method"] in DIRECT}
+              and row["method"] in DIRECT and row["accuracy"] <= accuracy}
     ours = [row for row in ours if (row["n"], row["condition"]) in direct]
     sizes = sorted({row["n"] for row in ours})
     conditions = sorted({row["condition"] for row in ours})
