@@ -158,9 +158,11 @@ def plot(rows: list[Row], png_path: Path) -> None:
     plt.close(figure)
 
 
-def surface(rows: list[Row], problem: str, accuracy: float) -> tuple[list[int], list[float], np.ndarray]:
+def surface(rows: list[Row], problem: str, accuracy: float,
+            method: str = "cg") -> tuple[list[int], list[float], np.ndarray]:
     """Sizes, condition numbers, and log₁₀ of CG's time over the direct solver's; +inf where CG was given up."""
-    ours = [row for row in rows if row["problem"] == problem and row["method"] == "cg" and row["accuracy"] == accuracy]
+    ours = [row for row in rows if row["problem"] == problem and row["method"] == method
+            and row["accuracy"] == accuracy]
     direct = {(row["n"], row["condition"]): row["median_s"] for row in rows if row["problem"] == problem
               and row["method"] in DIRECT and row["accuracy"] <= accuracy}
     ours = [row for row in ours if (row["n"], row["condition"]) in direct]
@@ -176,17 +178,18 @@ def surface(rows: list[Row], problem: str, accuracy: float) -> tuple[list[int], 
 def plot_surfaces(rows: list[Row], png_path: Path) -> bool:
     """CG's time over the direct solver's, over size and condition number; whether there was anything to draw."""
     accuracies = sorted({row["accuracy"] for row in rows}, reverse=True)
-    several = [problem for problem in dict.fromkeys(row["problem"] for row in rows)
-               if min(surface(rows, problem, accuracies[0])[2].shape) > 1]
+    several = [(problem, method) for problem in dict.fromkeys(row["problem"] for row in rows)
+               for method in (("cg", "cg-jacobi") if problem == "scaled" else ("cg",))
+               if min(surface(rows, problem, accuracies[0], method)[2].shape) > 1]
     if not several:
         return False
     plt = _pyplot()
     figure, axes = plt.subplots(len(several), len(accuracies), squeeze=False, layout="constrained", sharex="row",
                                 figsize=(2.7 * len(accuracies) + 1.2, 2.3 * len(several) + 0.9))
     image = None
-    for row_axes, problem in zip(axes, several, strict=True):
+    for row_axes, (problem, method) in zip(axes, several, strict=True):
         for axis, accuracy in zip(row_axes, accuracies, strict=True):
-            sizes, conditions, ratio = surface(rows, problem, accuracy)
+            sizes, conditions, ratio = surface(rows, problem, accuracy, method)
             image = axis.imshow(np.clip(ratio, -1.5, 1.5), origin="lower", aspect="auto", cmap="RdBu_r", vmin=-1.5,
                                 vmax=1.5)
             for (i, j), value in np.ndenumerate(ratio):
@@ -195,7 +198,7 @@ def plot_surfaces(rows: list[Row], png_path: Path) -> bool:
                           color="white" if abs(value) > 0.9 else "black")
             axis.set_xticks(range(len(sizes)), [str(n) for n in sizes], fontsize=7, rotation=45)
             axis.set_yticks(range(len(conditions)), [f"{c:.0e}".replace("e+0", "e") for c in conditions], fontsize=7)
-            axis.set_title(f"{problem}, accuracy {accuracy:.0e}", fontsize=8)
+            axis.set_title(f"{problem}{' + Jacobi' if method != 'cg' else ''}, accuracy {accuracy:.0e}", fontsize=8)
         row_axes[0].set_ylabel("condition number", fontsize=8)
     for axis in axes[-1]:
         axis.set_xlabel("n", fontsize=8)

@@ -351,6 +351,8 @@ def test_operators_are_solved_by_products_and_arrays_are_not():
     assert ck.solve(ck.QCQP(ck.Quadratic(np.eye(2), [1.0, 2.0]))).method == "interior-point"
     assert ck.solve(ck.QCQP(ck.Quadratic(np.eye(2), [1.0, 2.0])), method="dual").method == "dual"
     assert ck.solve(ck.QCQP(ck.Quadratic(lambda v: v, [1.0, 2.0])), method="interior-point").method == "interior-point"
+    many = ck.solve_many([ck.QCQP(ck.Quadratic(lambda v: v, [1.0, 2.0])), ck.qp(np.eye(2), [1.0, 2.0])])
+    assert [solution.method for solution in many] == ["dual", "interior-point"]
     cone = ck.SecondOrderCone(np.eye(2), d=1.0)
     assert ck.solve(ck.QCQP(ck.Quadratic(lambda v: v, [1.0, 2.0]), cones=[cone])).method == "interior-point"
 
