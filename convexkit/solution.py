@@ -42,7 +42,8 @@ class IterationRecord:
     value, dual_value : float
     primal, dual, gap : float, relative residuals of feasibility, stationarity and duality gap
     step : float, length of the step that led here
-    tau, kappa : float, the homogeneous pair: tau > 0 tends to a solution, kappa > 0 to a certificate
+    tau, kappa : float, the homogeneous pair: tau > 0 tends to a solution, kappa > 0 to a certificate; 1 and 0 by the
+        dual method
     mu : float, mean complementarity
     seconds : float since the start
 

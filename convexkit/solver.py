@@ -110,16 +110,22 @@ def solve(problem: QCQP, *, tol: float = 1e-8, method: str = "auto", maxiter: in
     if method not in METHODS:
         raise ProblemError(f"method = {method!r} is not known; choose one of {', '.join(map(repr, METHODS))}.")
     settings, warm = _settings(tol, maxiter, time_limit), _warm(problem, warm_start)
-    if method == "dual" or (method == "auto" and _by_products(problem)):
+    if method == "dual":
+        return solve_by_products(problem, settings, callback, start, None if warm is None else warm.x)
+    return (_routed if method == "auto" else _alone)(problem, settings, callback, start, warm)
+
+
+def _routed(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord], Any] | None, start: float,
+            warm: Multipliers | None = None) -> Solution:
+    """By products where a P is an operator, unless there are cones; by the interior point where that is left open."""
+    # A sum of sparse and factored matrices shows its entries; only a product does not.
+    hidden = any(f.structure == "operator" and not hasattr(f.P, "toarray")
+                 for f in (problem.objective, *problem.inequalities))
+    if hidden and not problem.cones:
         solution = solve_by_products(problem, settings, callback, start, None if warm is None else warm.x)
-        if method == "dual" or problem.n > FORMED or solution.status is not Status.NUMERICAL_ERROR:
+        if problem.n > FORMED or solution.status is not Status.NUMERICAL_ERROR:
             return solution
     return _alone(problem, settings, callback, start, warm)
-
-
-def _by_products(problem: QCQP) -> bool:
-    """Whether a P is an operator and nothing stands in the way of the dual method."""
-    return not problem.cones and any(f.structure == "operator" for f in (problem.objective, *problem.inequalities))
 
 
 def _warm(problem: QCQP, solution: Solution | None) -> Multipliers | None:
@@ -284,7 +290,7 @@ def _piece(together: bool, problems: list[QCQP], settings: Settings) -> list[Sol
                                     residuals, None, outcome.nit, share))
             continue
         try:
-            solution = _alone(problem, settings, None, time.perf_counter())
+            solution = _routed(problem, settings, None, time.perf_counter())
         except ProblemError as error:
             answers.append(error)
             continue

@@ -14,7 +14,17 @@ import scipy.io
 import scipy.sparse as sp
 
 import convexkit as ck
-from benchmarks import cg_vs_dense, families, interior_point, measuring, problem_sets
+from benchmarks import (
+    cg_measure,
+    cg_problems,
+    cg_report,
+    cg_vs_dense,
+    dual_method,
+    families,
+    interior_point,
+    measuring,
+    problem_sets,
+)
 from benchmarks.peers import METHODS, Answer, Options, claim
 from benchmarks.peers.callbacks import IpoptProblem, stack
 from benchmarks.peers.cone_form import cone_form
@@ -39,18 +49,20 @@ def quick(tmp_path_factory):
 
 def test_a_quick_run_writes_one_row_for_each_problem_size_condition_accuracy_and_method(quick):
     out, _ = quick
-    rows = cg_vs_dense.read_csv(out / "cg_vs_dense.csv")
+    pytest.importorskip("gymnasium")
+    rows = cg_report.read_csv(out / "cg_vs_dense.csv")
     with open(out / "cg_vs_dense.csv", newline="", encoding="utf-8") as file:
-        assert next(csv.reader(file)) == cg_vs_dense.COLUMNS
+        assert next(csv.reader(file)) == cg_report.COLUMNS
     keys = [(row["problem"], row["n"], row["condition"], row["accuracy"], row["method"]) for row in rows]
     assert len(set(keys)) == len(keys)
-    problems, sizes, accuracies = 4, len(cg_vs_dense.QUICK["sizes"]), len(cg_vs_dense.QUICK["accuracies"])
-    # Three iterative methods at each accuracy, Cholesky and the bare product once.
-    assert len(rows) == problems * sizes * (3 * accuracies + 2)
+    problems, sizes, large, accuracies = 6, *(len(cg_vs_dense.QUICK[key]) for key in ("sizes", "large", "accuracies"))
+    # Four iterative methods at each accuracy, a direct solver and the bare product once; for an operator no Jacobi and
+    # no direct solver.
+    assert len(rows) == (problems * sizes + large) * (4 * accuracies + 2) + large * (3 * accuracies + 1)
 
 
 def test_a_row_has_a_time_if_and_only_if_its_answer_passed_the_tolerance(quick):
-    rows = cg_vs_dense.read_csv(quick[0] / "cg_vs_dense.csv")
+    rows = cg_report.read_csv(quick[0] / "cg_vs_dense.csv")
     for row in rows:
         assert np.isfinite(row["median_s"]) == (row["status"] == "converged") == (row["repeats"] > 0)
         if row["status"] == "converged":
@@ -63,7 +75,7 @@ def test_a_row_has_a_time_if_and_only_if_its_answer_passed_the_tolerance(quick):
 
 def test_a_quick_run_prints_the_table_the_crossovers_and_the_cost_of_an_iteration(quick):
     out, text = quick
-    assert "Where conjugate gradient overtakes the dense solve:" in text
+    assert "Where conjugate gradient overtakes the direct solve:" in text
     assert text.count("wins") == len([line for line in text.splitlines() if "accuracy" in line and "κ" in line])
     assert "One CG iteration costs" in text
     assert str(out / "cg_vs_dense.csv") in text
@@ -71,17 +83,40 @@ def test_a_quick_run_prints_the_table_the_crossovers_and_the_cost_of_an_iteratio
 
 def test_a_quick_run_draws_the_picture(quick):
     pytest.importorskip("matplotlib")
-    assert (quick[0] / "cg_vs_dense.png").read_bytes().startswith(b"\x89PNG")
+    for name in ("cg_vs_dense.png", "cg_crossover.png"):
+        assert (quick[0] / name).read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize("problem", ["log-uniform", "clustered", "scaled"])
+def test_a_surface_holds_the_ratio_of_times_and_marks_what_was_given_up():
+    def row(method, n, condition, seconds):
+        return {"problem": "p", "method": method, "n": n, "condition": condition, "accuracy": 1e-2, "median_s": seconds}
+
+    rows = [row(method, n, condition, seconds) for n in (10, 20) for condition in (1.0, 100.0)
+            for method, seconds in (("cholesky", 1.0), ("cg", np.nan if (n, condition) == (10, 100.0) else n / 100))]
+    sizes, conditions, ratio = cg_report.surface(rows, "p", 1e-2)
+    assert (sizes, conditions) == ([10, 20], [1.0, 100.0])
+    np.testing.assert_allclose(ratio, [[-1.0, np.log10(0.2)], [np.inf, np.log10(0.2)]])
+
+
+@pytest.mark.parametrize("problem", ["log-uniform", "uniform", "clustered", "scaled", "fisher", "grid",
+                                     "diagonal plus low rank"])
 def test_problems_are_symmetric_positive_definite_with_the_stated_condition(problem):
-    A, b = cg_vs_dense.make_problem(problem, 40, 100.0, np.random.default_rng(0))
-    np.testing.assert_array_equal(A, A.T)
+    if problem == "fisher":
+        pytest.importorskip("gymnasium")
+    A, b = cg_problems.make_problem(problem, 64, 20.0 if problem == "grid" else 100.0, np.random.default_rng(0))
+    A = A @ np.eye(64)
+    np.testing.assert_allclose(A, A.T, rtol=0, atol=1e-13 * abs(A).max())
     eigenvalues = np.linalg.eigvalsh(A)
-    assert b.shape == (40,)
-    if problem == "scaled":
+    assert b.shape == (64,)
+    if problem in ("scaled", "diagonal plus low rank"):
         assert eigenvalues[0] > 0
+        return
+    if problem == "fisher":  # no more than its damping is known of the smallest
+        assert eigenvalues[-1] == pytest.approx(100.0, rel=0.02)
+        assert 1.0 - 1e-9 <= eigenvalues[0] < 2.0
+        return
+    if problem == "grid":
+        assert eigenvalues[-1] / eigenvalues[0] == pytest.approx(20.0, rel=1e-6)
         return
     assert eigenvalues[-1] / eigenvalues[0] == pytest.approx(100.0, rel=0.03)
     assert eigenvalues[0] == pytest.approx(1.0, rel=0.02)
@@ -89,15 +124,15 @@ def test_problems_are_symmetric_positive_definite_with_the_stated_condition(prob
 
 
 def test_an_inaccurate_answer_is_never_timed(monkeypatch):
-    honest = cg_vs_dense.solve
+    honest = cg_measure.solve
 
     def sloppy(A, b, method, accuracy, maxiter):
         x, iterations, status = honest(A, b, method, accuracy, maxiter)
         return (x * (1 + 1e-3), iterations, status) if method == "cg" else (x, iterations, status)
 
-    monkeypatch.setattr(cg_vs_dense, "solve", sloppy)
-    A, b = cg_vs_dense.make_problem("log-uniform", 30, 10.0, np.random.default_rng(0))
-    rows = cg_vs_dense.measure(A, b, [1e-1, 1e-6], 2)
+    monkeypatch.setattr(cg_measure, "solve", sloppy)
+    A, b = cg_problems.make_problem("log-uniform", 30, 10.0, np.random.default_rng(0))
+    rows = cg_measure.measure(A, b, [1e-1, 1e-6], 2)
     statuses = {(row["method"], row["accuracy"]): (row["status"], row["repeats"] > 0) for row in rows}
     assert statuses["cg", 1e-6] == ("inaccurate", False)
     assert statuses["cg", 1e-1] == ("converged", True)
@@ -119,18 +154,19 @@ def line(sizes, seconds):
 ])
 def test_the_crossover_is_interpolated_between_measured_sizes(cg_seconds, words):
     sizes = (50, 200, 400)
-    assert cg_vs_dense.crossover(line(sizes, [n**3 for n in sizes]), line(sizes, cg_seconds)).startswith(words)
+    assert cg_report.crossover(line(sizes, [n**3 for n in sizes]), line(sizes, cg_seconds)).startswith(words)
 
 
 def test_where_cholesky_itself_fails_nobody_wins():
-    assert "Cholesky itself" in cg_vs_dense.crossover(line([2], [np.nan]), line([2], [1.0]))
+    assert "Cholesky itself" in cg_report.crossover(line([2], [np.nan]), line([2], [1.0]))
 
 
 @pytest.mark.parametrize(("arguments", "words"), [
     (["--sizes", "1"], "--sizes must lie between 2 and 20000"), (["--conditions", "0.5"], "--conditions must lie"),
     (["--conditions", "nan"], "--conditions must lie"), (["--accuracies", "1"], "--accuracies must lie"),
     (["--repeats", "0"], "--repeats must lie"), (["--threads", "0"], "--threads must lie"),
-    (["--seed", "-1"], "--seed must lie"),
+    (["--seed", "-1"], "--seed must lie"), (["--large", "1"], "--large must lie"),
+    (["--max-n", "1"], "--max-n must lie"),
 ])
 def test_bad_options_give_one_message_and_a_nonzero_exit(arguments, words, tmp_path, capsys):
     assert cg_vs_dense.main(["--out", str(tmp_path / "out"), *arguments]) == 2
@@ -163,6 +199,46 @@ def test_a_missing_threadpoolctl_is_recorded(tmp_path, monkeypatch):
     rows = cg_vs_dense.run([8], [10.0], [1e-6], 1, 0, 1, said.append)
     assert {row["threads"] for row in rows} == {"unknown"}
     assert "threadpoolctl is not installed" in said[0]
+
+
+def test_sizes_beyond_max_n_are_left_out_and_named_with_their_memory(tmp_path, capsys):
+    arguments = ["--sizes", "8", "64", "--max-n", "32", "--conditions", "10", "--accuracies", "1e-2", "--repeats", "1"]
+    assert cg_vs_dense.main(["--out", str(tmp_path), *arguments]) == 0
+    assert "left out n = 64: beyond --max-n 32; the largest would take 0.0 GB" in capsys.readouterr().err
+    assert {row["n"] for row in cg_report.read_csv(tmp_path / "cg_vs_dense.csv")} == {8}
+
+
+def test_minres_is_asked_for_what_reaches_the_common_residual():
+    A, b = cg_problems.make_problem("log-uniform", 50, 1e4, np.random.default_rng(0))
+    rtol = cg_measure.minres_tolerance(A, b, 1e-6, 1000)
+    x, _, status = cg_measure.solve(A, b, "minres", rtol, 1000)
+    assert status == "converged"
+    assert np.linalg.norm(b - A @ x) <= 1e-6 * np.linalg.norm(b)
+
+
+def test_the_fisher_matrix_is_skipped_without_gymnasium(monkeypatch):
+    monkeypatch.setitem(sys.modules, "gymnasium", None)
+    said = []
+    rows = cg_vs_dense.run([8], [10.0], [1e-2], 1, 0, 1, said.append)
+    assert "fisher" not in {row["problem"] for row in rows}
+    assert any(text.startswith("skipped fisher") for text in said)
+
+
+# The dual method on its own.
+
+def test_the_dual_method_is_measured_and_agrees_with_the_interior_point(tmp_path, capsys):
+    arguments = ["--sizes", "60", "--constraints", "2", "--out", str(tmp_path)]
+    assert dual_method.main(arguments) == 0
+    assert "values differ by" in capsys.readouterr().out
+    with open(tmp_path / "dual_method.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["status"] for row in rows] == ["optimal"] * (2 * len(dual_method.FAMILIES))
+    assert {row["family"] for row in rows} == set(dual_method.FAMILIES)
+    for row in rows:
+        assert float(row["residual"]) <= 1e-6
+        assert float(row["difference"]) <= 1e-6
+        assert (int(row["products"]) > 0) == (row["method"] == "dual")
+    assert dual_method.main(["--sizes", "1", "--out", str(tmp_path)]) == 2
 
 
 # The race of interior_point.py.

@@ -1,5 +1,8 @@
 """Conjugate gradient against Cholesky, scipy's cg and explicit norms; every status is reached."""
 
+import csv
+from pathlib import Path
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -673,3 +676,27 @@ def test_block_jacobi_solves_with_the_diagonal_blocks(size, make):
 def test_block_jacobi_names_the_block_that_is_not_positive_definite():
     with pytest.raises(ck.ProblemError, match="row 2 to row 3"):
         ck.block_jacobi(np.diag([1.0, 1.0, 1.0, -1.0]), 2)
+
+
+# ---------------------------------------------------------------- public least-squares problems
+
+LEAST_SQUARES = next((folder for root in Path(__file__).resolve().parents
+                      if (folder := root / "shared" / "data" / "least_squares").is_dir()), Path("nowhere"))
+
+
+@pytest.mark.shared
+@pytest.mark.skipif(not LEAST_SQUARES.is_dir(), reason="the public problem sets are not here")
+def test_the_normal_equations_of_public_problems_reach_the_published_residual():
+    with open(LEAST_SQUARES / "reference.csv", newline="") as file:
+        published = list(csv.DictReader(file))
+    assert published
+    for row in published:
+        with np.load(LEAST_SQUARES / f"{row['name']}.npz") as data:
+            matrix = sp.csc_array((data["data"], data["indices"], data["indptr"]), shape=tuple(data["shape"]))
+            y = data["b"].reshape(-1)
+        result = ck.conjugate_gradient(lambda v, M=matrix: M.T @ (M @ v), matrix.T @ y, rtol=1e-14)
+        assert result.success, row["name"]
+        residual, least = np.linalg.norm(matrix @ result.x - y), float(row["min_residual_norm"])
+        # A system with a solution has the residual zero, and what is published is its rounding.
+        assert residual == pytest.approx(least, rel=1e-8, abs=1e-13 * np.linalg.norm(y)), row["name"]
+        assert np.linalg.norm(result.x) == pytest.approx(float(row["min_norm_solution_norm"]), rel=1e-8)

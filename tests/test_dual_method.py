@@ -266,6 +266,20 @@ def test_nothing_of_size_n_by_n_is_formed(boxed):
         np.testing.assert_allclose(x, solution.x, atol=1e-4)
 
 
+def test_the_dual_function_of_a_large_operator_takes_bounds_as_the_domain():
+    functions = large(2000, 1)
+    problem = ck.QCQP(functions[0], functions[1:], lb=-0.5, ub=0.5)
+    solution = ck.solve(problem)
+    L = ck.Lagrangian(problem)
+    assert solution.success
+    assert L.dual_function(solution.lam) == pytest.approx(solution.value, rel=1e-7)
+    # At other multipliers it is a bound.
+    assert L.dual_function(0.5 * solution.lam) <= solution.value + 1e-7 * abs(solution.value)
+    # Where the operator bends down there is no infimum.
+    down = ck.QCQP(ck.Quadratic(lambda v: v - 5.0 * v[0] * np.eye(1, 2000)[0], np.ones(2000)))
+    assert ck.Lagrangian(down).dual_function() == -np.inf
+
+
 def test_a_contradiction_of_large_operators_is_proved_by_products():
     n = 30_000
     near, far = (ck.Quadratic(ck.damped(lambda v: 0.0 * v, 1.0, n), np.full(n, -c), 0.5 * n * c * c - 0.5 * 100.0**2)
@@ -351,6 +365,8 @@ def test_operators_are_solved_by_products_and_arrays_are_not():
     assert ck.solve(ck.QCQP(ck.Quadratic(np.eye(2), [1.0, 2.0]))).method == "interior-point"
     assert ck.solve(ck.QCQP(ck.Quadratic(np.eye(2), [1.0, 2.0])), method="dual").method == "dual"
     assert ck.solve(ck.QCQP(ck.Quadratic(lambda v: v, [1.0, 2.0])), method="interior-point").method == "interior-point"
+    many = ck.solve_many([ck.QCQP(ck.Quadratic(lambda v: v, [1.0, 2.0])), ck.qp(np.eye(2), [1.0, 2.0])])
+    assert [solution.method for solution in many] == ["dual", "interior-point"]
     cone = ck.SecondOrderCone(np.eye(2), d=1.0)
     assert ck.solve(ck.QCQP(ck.Quadratic(lambda v: v, [1.0, 2.0]), cones=[cone])).method == "interior-point"
 

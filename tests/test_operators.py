@@ -123,3 +123,16 @@ def test_symmetry_error_of_zero_is_zero_and_depends_on_the_rng_alone():
 def test_symmetry_error_accepts_float32_operators():
     operator = LinearOperator((3, 3), matvec=lambda v: A.astype(np.float32) @ v, dtype=np.float32)
     assert ck.symmetry_error(operator, rng=np.random.default_rng(0)) < 1e-6
+
+
+def test_a_known_eigenvalue_travels_with_the_operator_and_with_sums():
+    known = ck.as_operator(lambda v: 3.0 * v, 4, min_eigenvalue=2.0)
+    assert known.min_eigenvalue == 2.0
+    np.testing.assert_array_equal(known @ np.eye(4), 3.0 * np.eye(4))
+    f, g = ck.Quadratic(known), ck.Quadratic(ck.damped(lambda v: v, 0.5, 4))
+    assert ck.weighted_sum([1.0, 2.0], [f, g]).P.min_eigenvalue == 3.0
+    # A weight below zero, or a term that says nothing, leaves nothing known.
+    assert ck.weighted_sum([1.0, -1.0], [f, g]).P.min_eigenvalue is None
+    assert ck.weighted_sum([1.0, 1.0], [f, ck.Quadratic(lambda v: v, np.zeros(4))]).P.min_eigenvalue is None
+    with pytest.raises(ck.ProblemError, match="min_eigenvalue"):
+        ck.as_operator(np.eye(2), min_eigenvalue=np.nan)
