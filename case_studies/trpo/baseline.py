@@ -96,7 +96,8 @@ class Baseline:
         weights = baseline.weights
         for _ in range(passes):
             for rows in np.array_split(rng.permutation(len(goal)), min(parts, len(goal))):
-                weights = gauss_newton_step(self.network, weights, observations[rows], goal[rows], cg_iterations, damping)
+                weights = gauss_newton_step(self.network, weights, observations[rows], goal[rows], cg_iterations,
+                                            damping)
         return replace(baseline, weights=weights)
 
 

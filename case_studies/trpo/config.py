@@ -79,8 +79,8 @@ class TrpoConfig:
     """
 
     env: str = setting("CartPole-v1", "Gymnasium id of the environment.", "Gymnasium")
-    algorithm: str = setting("trpo", "The step: trust region, natural gradient (no line search), or plain gradient.",
-                             "", Choice(("trpo", "npg", "vpg")))
+    algorithm: str = setting("trpo", "Trust region, natural gradient without line search, or plain gradient.", "",
+                             Choice(("trpo", "npg", "vpg")))
     steps: int = setting(100_000, "Environment steps of the whole run, rounded down to whole batches.",
                          "the usual budget for classic control", AT_LEAST_ONE)
     seed: int = setting(0, "Seed of everything random: networks, actions and environments.", "", AT_LEAST_ZERO)
@@ -90,7 +90,8 @@ class TrpoConfig:
                               "measured on CartPole: half of it is less steady", Interval(2, closed_low=True))
     hidden: tuple[int, ...] = setting((64, 64), "Widths of the hidden layers of policy and baseline.",
                                       "Spinning Up", AT_LEAST_ONE)
-    activation: str = setting("tanh", "Activation of the hidden layers.", "Spinning Up", Choice(("tanh", "relu", "elu")))
+    activation: str = setting("tanh", "Activation of the hidden layers.", "Spinning Up",
+                              Choice(("tanh", "relu", "elu")))
     gamma: float = setting(0.99, "Discount factor.", "Schulman et al. 2016", SHARE)
     gae_lambda: float = setting(0.95, "Decay of the advantage estimator: 0 is one step, 1 is Monte Carlo.",
                                 "Schulman et al. 2016", SHARE)

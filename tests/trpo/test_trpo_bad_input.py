@@ -6,14 +6,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-gymnasium = pytest.importorskip("gymnasium")
-
 import convexkit as ck
 from case_studies.trpo import checkpoint
 from case_studies.trpo.__main__ import main
 from case_studies.trpo.checkpoint import load
 from case_studies.trpo.config import TrpoConfig
 from case_studies.trpo.training import Trainer, resume, train
+
+gymnasium = pytest.importorskip("gymnasium")
 
 SHORT = TrpoConfig(steps=1200, batch_size=400, envs=2, hidden=(8,))
 

@@ -78,7 +78,7 @@ def test_the_settings_file_needs_a_reader_before_python_3_11(monkeypatch):
     config._sections.cache_clear()
     monkeypatch.setattr(sys, "version_info", (3, 10))
     monkeypatch.setitem(sys.modules, "tomli", None)
-    with pytest.raises(ck.MissingDependencyError, match="tomli before Python 3.11"):
+    with pytest.raises(ck.MissingDependencyError, match=r"tomli before Python 3\.11"):
         config.tuned("Pendulum-v1")
     monkeypatch.undo()
     config._sections.cache_clear()

@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-gymnasium = pytest.importorskip("gymnasium")
-
 import convexkit as ck
 from case_studies.trpo.__main__ import main
 from case_studies.trpo.checkpoint import load
 from case_studies.trpo.config import TrpoConfig
 from case_studies.trpo.training import resume, train
+
+gymnasium = pytest.importorskip("gymnasium")
 
 SHORT = TrpoConfig(steps=3000, batch_size=500, envs=3, hidden=(16,))
 SAME = ("progress.csv", "checkpoint.npz", "config.json")
