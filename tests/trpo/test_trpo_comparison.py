@@ -51,7 +51,7 @@ def test_the_table_has_the_numbers_of_the_runs(runs):
 
 def test_the_goal_is_counted_over_a_full_window(runs, monkeypatch, tmp_path):
     monkeypatch.setattr(gymnasium.spec("CartPole-v1"), "reward_threshold", 1.0)
-    train(replace(SHORT, steps=4000), tmp_path / "longer")
+    train(replace(SHORT, steps=8000), tmp_path / "longer")
     (group,) = groups([tmp_path / "longer"])
     episodes, steps = (group.progress[0][name] for name in ("episodes", "env_steps"))
     first = steps[episodes >= 100][0]
