@@ -69,7 +69,7 @@ class Baseline:
         return replace(self, weights=weights, shift=shift, scale=scale)
 
     def fitted(self, observations: np.ndarray, targets: np.ndarray, rng: np.random.Generator, *, passes: int = 1,
-               parts: int = 4, cg_iterations: int = 4, damping: float = 0.03) -> Baseline:
+               parts: int = 3, cg_iterations: int = 4, damping: float = 0.03) -> Baseline:
         """After a few Gauss-Newton steps, each on its own random part of the batch, whose loss does not rise.
 
             minimise  (1/2N) Σ (V(s) - target)² / scale²,       (JᵀJ/N + damping·I) p = -gradient

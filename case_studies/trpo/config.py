@@ -118,7 +118,7 @@ class TrpoConfig:
                               "measured on CartPole: 0.1 collapses for some seeds", POSITIVE)
     value_passes: int = setting(1, "Passes over each batch to fit the baseline to it; 0 freezes the baseline.",
                                 "measured: benchmarks/trpo_value_fit.py", AT_LEAST_ZERO)
-    value_parts: int = setting(4, "Random parts of the batch in a pass, one fitting step on each.",
+    value_parts: int = setting(3, "Random parts of the batch in a pass, one fitting step on each.",
                                "measured: benchmarks/trpo_value_fit.py", AT_LEAST_ONE)
     value_cg_iterations: int = setting(4, "Largest number of conjugate gradient iterations in each of these steps.",
                                        "measured: benchmarks/trpo_value_fit.py", AT_LEAST_ONE)
