@@ -1,10 +1,10 @@
 """Learning results of the case study: train several seeds of an environment, evaluate them, keep the curves.
 
-    python benchmarks/trpo_results.py --env Hopper-v5 --steps 1000000 --seeds 5 --runs runs --out benchmarks/results/trpo
+    python benchmarks/trpo_results.py --env Hopper-v5 --steps 1000000 --seeds 5 --out benchmarks/results/trpo
 
-Settings are those of `case_studies/trpo/settings.toml`. Run folders are kept under --runs: a seed that was interrupted is
-resumed, one that is done is not trained again. Two tables grow: `curves_ENV.csv` (about fifty points a run of the mean
-return over the last 100 training episodes) and `returns.csv` (a row for each seed: the last point, and evaluations with
+Settings are those of `case_studies/trpo/settings.toml`. Run folders are kept under --runs: a seed that was interrupted
+is resumed, one that is done is not trained again. Two tables grow: `curves_ENV.csv` (about fifty points a run of the
+mean return over the last 100 training episodes) and `returns.csv` (a row for each seed: the last point, and evaluations with
 sampled and with likeliest actions on fresh environments, with standard errors).
 """
 
@@ -12,18 +12,17 @@ from __future__ import annotations
 
 import argparse
 import csv
-import os
 import resource
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[name] = "1"
-
 import numpy as np
 
+if __package__ in (None, ""):
+    sys.path.insert(0, str(Path(__file__).absolute().parents[1]))
 from case_studies.trpo.config import TrpoConfig
 from case_studies.trpo.evaluation import evaluate
 from case_studies.trpo.run_folder import read_progress

@@ -1,10 +1,11 @@
 """TRPO end to end: environment steps per second of processor time, beside sb3-contrib's TRPO.
 
-Same machine, same network (two layers of 64, tanh), same environments, batch and trust region, one thread:
+Same machine, same network (two layers of 64, tanh), same environments, batch and trust region, all other settings at
+the defaults of each, one thread:
 
     python benchmarks/trpo_speed.py --out benchmarks/results/trpo
 
-Runs take turns, so that a busy spell of the machine meets both. A row is one run: algorithm, environment, steps, seed,
+Runs take turns, so that a busy spell of the machine meets both. A row is one run: method, environment, steps, seed,
 processor seconds, and the mean return of the last 100 training episodes (of all, if there were fewer). Where
 sb3-contrib is missing its rows are left out, and the script says so. `--quick` makes a few thousand steps of CartPole.
 """
@@ -13,19 +14,18 @@ from __future__ import annotations
 
 import argparse
 import csv
-import os
+import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-# Before numpy and torch are loaded: their pools are sized then.
-for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[name] = "1"
-
 import numpy as np
 
+if __package__ in (None, ""):
+    sys.path.insert(0, str(Path(__file__).absolute().parents[1]))
+from benchmarks.measuring import limited_threads
 from case_studies.trpo.config import TrpoConfig
 from case_studies.trpo.training import train
 
@@ -43,7 +43,7 @@ QUICK = {"CartPole-v1": {**RACES["CartPole-v1"], "steps": 4096}}
 
 def ours(env: str, race: dict[str, Any], seed: int) -> tuple[float, float]:
     """Processor seconds and mean return of the case study."""
-    config = TrpoConfig.for_env(env, **race, seed=seed)
+    config = TrpoConfig(env=env, **race, seed=seed)
     with tempfile.TemporaryDirectory() as folder:
         started = time.process_time()
         result = train(config, Path(folder) / "run")
@@ -51,7 +51,7 @@ def ours(env: str, race: dict[str, Any], seed: int) -> tuple[float, float]:
 
 
 def theirs(env: str, race: dict[str, Any], seed: int) -> tuple[float, float]:
-    """Processor seconds and mean return of sb3-contrib, observations and rewards normalised for MuJoCo as its zoo does."""
+    """Processor seconds and mean return of sb3-contrib, normalising for MuJoCo as its zoo does."""
     import torch
     from sb3_contrib import TRPO
     from stable_baselines3.common.env_util import make_vec_env
@@ -116,16 +116,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("out"), help="folder for trpo_speed.csv")
     parser.add_argument("--seeds", type=int, default=2, help="runs of each method; default 2")
+    parser.add_argument("--envs", nargs="+", choices=list(RACES), default=list(RACES), help="races to run; default all")
     parser.add_argument("--quick", action="store_true", help="a few thousand steps of CartPole, one seed")
     arguments = parser.parse_args()
-    rows = run(QUICK if arguments.quick else RACES, 1 if arguments.quick else arguments.seeds)
+    races = QUICK if arguments.quick else {env: RACES[env] for env in arguments.envs}
+    with limited_threads(1):
+        rows = run(races, 1 if arguments.quick else arguments.seeds)
+    path = arguments.out / "trpo_speed.csv"
+    if path.exists():  # rows of other races stay
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = [row for row in csv.DictReader(file) if row["env"] not in races] + rows
     arguments.out.mkdir(parents=True, exist_ok=True)
-    with open(arguments.out / "trpo_speed.csv", "w", newline="", encoding="utf-8") as file:
+    with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
     print(table(rows))
-    print(f"Written to {arguments.out / 'trpo_speed.csv'}.")
+    print(f"Written to {path}.")
 
 
 if __name__ == "__main__":

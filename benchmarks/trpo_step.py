@@ -17,18 +17,18 @@ from __future__ import annotations
 
 import argparse
 import csv
-import os
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[name] = "1"
-
 import numpy as np
 
+if __package__ in (None, ""):
+    sys.path.insert(0, str(Path(__file__).absolute().parents[1]))
 import convexkit as ck
+from benchmarks.measuring import limited_threads
 from case_studies.trpo.objectives import fisher_operator, mean_kl, surrogate_loss
 from case_studies.trpo.policies import Policy
 from case_studies.trpo.update import trpo_update
@@ -125,7 +125,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("out"), help="folder for trpo_step.csv")
     parser.add_argument("--quick", action="store_true", help="a batch of 200, three repeats")
     arguments = parser.parse_args()
-    rows = run(200, 3) if arguments.quick else run(5000, 100)
+    with limited_threads(1):
+        rows = run(200, 3) if arguments.quick else run(5000, 100)
     arguments.out.mkdir(parents=True, exist_ok=True)
     with open(arguments.out / "trpo_step.csv", "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")

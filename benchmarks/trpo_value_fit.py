@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import argparse
 import csv
-import os
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -22,11 +22,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[name] = "1"
-
 import numpy as np
 
+if __package__ in (None, ""):
+    sys.path.insert(0, str(Path(__file__).absolute().parents[1]))
+from benchmarks.measuring import limited_threads
 from case_studies.trpo import training
 from case_studies.trpo.baseline import Baseline, explained_variance
 from case_studies.trpo.config import TrpoConfig
@@ -133,7 +133,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("out"), help="folder for trpo_value_fit.csv")
     parser.add_argument("--quick", action="store_true", help="four batches of CartPole")
     arguments = parser.parse_args()
-    rows = run(QUICK if arguments.quick else RUNS)
+    with limited_threads(1):
+        rows = run(QUICK if arguments.quick else RUNS)
     arguments.out.mkdir(parents=True, exist_ok=True)
     with open(arguments.out / "trpo_value_fit.csv", "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")

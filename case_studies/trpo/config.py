@@ -86,6 +86,8 @@ class TrpoConfig:
     seed: int = setting(0, "Seed of everything random: networks, actions and environments.", "", AT_LEAST_ZERO)
     envs: int = setting(8, "Environments stepped side by side in this process.",
                         "measured: one network pass serves all of them", AT_LEAST_ONE)
+    processes: bool = setting(False, "Step each environment in a process of its own: the same run, sooner if a step is "
+                                     "slow and processors are free.", "Gymnasium's AsyncVectorEnv")
     batch_size: int = setting(2000, "Steps between two updates, over all environments together.",
                               "measured on CartPole: half of it is less steady", Interval(2, closed_low=True))
     hidden: tuple[int, ...] = setting((64, 64), "Widths of the hidden layers of policy and baseline.",

@@ -76,4 +76,5 @@ def test_the_sampled_estimators_agree_with_the_exact_ones():
     spread = gae(np.array(rewards), V[states], following, never, never, gamma=0.5, gae_lambda=0.9)
     for state, action in np.ndindex(2, 2):
         chosen = spread[(np.array(states) == state) & (np.array(actions) == action)]
-        assert chosen.mean() == pytest.approx(mdp.advantages(pi)[state, action], abs=4 * chosen.std() / len(chosen)**0.5)
+        error = chosen.std() / len(chosen)**0.5
+        assert chosen.mean() == pytest.approx(mdp.advantages(pi)[state, action], abs=4 * error)
