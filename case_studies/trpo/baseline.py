@@ -69,7 +69,7 @@ class Baseline:
         return replace(self, weights=weights, shift=shift, scale=scale)
 
     def fitted(self, observations: np.ndarray, targets: np.ndarray, rng: np.random.Generator, *, passes: int = 1,
-               parts: int = 4, cg_iterations: int = 4, damping: float = 0.03) -> Baseline:
+               parts: int = 3, cg_iterations: int = 4, damping: float = 0.03) -> Baseline:
         """After a few Gauss-Newton steps, each on its own random part of the batch, whose loss does not rise.
 
             minimise  (1/2N) Σ (V(s) - target)² / scale²,       (JᵀJ/N + damping·I) p = -gradient
@@ -96,7 +96,8 @@ class Baseline:
         weights = baseline.weights
         for _ in range(passes):
             for rows in np.array_split(rng.permutation(len(goal)), min(parts, len(goal))):
-                weights = gauss_newton_step(self.network, weights, observations[rows], goal[rows], cg_iterations, damping)
+                weights = gauss_newton_step(self.network, weights, observations[rows], goal[rows], cg_iterations,
+                                            damping)
         return replace(baseline, weights=weights)
 
 

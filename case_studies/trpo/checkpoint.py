@@ -123,9 +123,10 @@ def load(path: Path) -> Checkpoint:
         if key not in stored:
             raise ck.FormatError(f"{path}: the array '{key}' is missing.")
         array = stored[key]
-        if array.dtype.kind not in kind or ndim is not None and array.ndim != ndim:
+        if array.dtype.kind not in kind or array.ndim != (array.ndim if ndim is None else ndim):
             raise ck.FormatError(f"{path}: '{key}' has type {array.dtype} and shape {array.shape}; expected "
-                                 f"{'text' if kind == 'U' else 'numbers'} in {'some' if ndim is None else ndim} dimensions.")
+                                 f"{'text' if kind == 'U' else 'numbers'} in "
+                                 f"{'some' if ndim is None else ndim} dimensions.")
         if kind != "U" and not np.isfinite(array).all():
             raise ck.FormatError(f"{path}: '{key}' holds numbers that are not finite.")
         return array[()] if ndim == 0 else array

@@ -63,13 +63,16 @@ def groups(runs: Sequence[str | Path]) -> list[Group]:
             raise ck.FormatError(f"{run}: no iteration has been finished, there is nothing to plot.")
         key = tuple(getattr(config, option.name) for option in fields(config) if option.name not in ("seed", "steps"))
         loaded.setdefault(key, []).append((config, progress))
-    differing = [option.name for option in fields(TrpoConfig) if option.name not in ("seed", "steps", "env")
-                 and len({getattr(members[0][0], option.name) for members in loaded.values()}) > 1]
-    return [Group(members[0][0], _label(members[0][0], differing), [progress for _, progress in members])
+    configs = [members[0][0] for members in loaded.values()]
+    return [Group(members[0][0], _label(members[0][0], configs), [progress for _, progress in members])
             for members in loaded.values()]
 
 
-def _label(config: TrpoConfig, differing: list[str]) -> str:
+def _label(config: TrpoConfig, others: list[TrpoConfig]) -> str:
+    """The environment, and the settings that are not the same for all its groups."""
+    rivals = [other for other in others if other.env == config.env]
+    differing = [option.name for option in fields(TrpoConfig) if option.name not in ("seed", "steps")
+                 and any(getattr(other, option.name) != getattr(config, option.name) for other in rivals)]
     return " ".join([config.env, *(f"{name}={getattr(config, name)}" for name in differing)])
 
 

@@ -79,18 +79,21 @@ class TrpoConfig:
     """
 
     env: str = setting("CartPole-v1", "Gymnasium id of the environment.", "Gymnasium")
-    algorithm: str = setting("trpo", "The step: trust region, natural gradient (no line search), or plain gradient.",
-                             "", Choice(("trpo", "npg", "vpg")))
+    algorithm: str = setting("trpo", "Trust region, natural gradient without line search, or plain gradient.", "",
+                             Choice(("trpo", "npg", "vpg")))
     steps: int = setting(100_000, "Environment steps of the whole run, rounded down to whole batches.",
                          "the usual budget for classic control", AT_LEAST_ONE)
     seed: int = setting(0, "Seed of everything random: networks, actions and environments.", "", AT_LEAST_ZERO)
     envs: int = setting(8, "Environments stepped side by side in this process.",
                         "measured: one network pass serves all of them", AT_LEAST_ONE)
+    processes: bool = setting(False, "Step each environment in a process of its own: the same run, sooner if a step is "
+                                     "slow and processors are free.", "Gymnasium's AsyncVectorEnv")
     batch_size: int = setting(2000, "Steps between two updates, over all environments together.",
                               "measured on CartPole: half of it is less steady", Interval(2, closed_low=True))
     hidden: tuple[int, ...] = setting((64, 64), "Widths of the hidden layers of policy and baseline.",
                                       "Spinning Up", AT_LEAST_ONE)
-    activation: str = setting("tanh", "Activation of the hidden layers.", "Spinning Up", Choice(("tanh", "relu", "elu")))
+    activation: str = setting("tanh", "Activation of the hidden layers.", "Spinning Up",
+                              Choice(("tanh", "relu", "elu")))
     gamma: float = setting(0.99, "Discount factor.", "Schulman et al. 2016", SHARE)
     gae_lambda: float = setting(0.95, "Decay of the advantage estimator: 0 is one step, 1 is Monte Carlo.",
                                 "Schulman et al. 2016", SHARE)
@@ -117,7 +120,7 @@ class TrpoConfig:
                               "measured on CartPole: 0.1 collapses for some seeds", POSITIVE)
     value_passes: int = setting(1, "Passes over each batch to fit the baseline to it; 0 freezes the baseline.",
                                 "measured: benchmarks/trpo_value_fit.py", AT_LEAST_ZERO)
-    value_parts: int = setting(4, "Random parts of the batch in a pass, one fitting step on each.",
+    value_parts: int = setting(3, "Random parts of the batch in a pass, one fitting step on each.",
                                "measured: benchmarks/trpo_value_fit.py", AT_LEAST_ONE)
     value_cg_iterations: int = setting(4, "Largest number of conjugate gradient iterations in each of these steps.",
                                        "measured: benchmarks/trpo_value_fit.py", AT_LEAST_ONE)

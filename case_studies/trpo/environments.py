@@ -95,7 +95,7 @@ def _observations(name: str, space: Any) -> int:
                               "gymnasium.wrappers.FlattenObservation makes one of it.")
     if not isinstance(space, kinds.Box):
         raise ck.ProblemError(f"env = {name!r} has observations of type {type(space).__name__}; {wanted}.")
-    if len(space.shape) >= 3 or len(space.shape) == 2 and space.dtype == np.uint8:
+    if len(space.shape) >= 3 or (len(space.shape) == 2 and space.dtype == np.uint8):
         shape = "×".join(map(str, space.shape))
         raise ck.ProblemError(f"env = {name!r} has images of {shape} as observations; {wanted}, and has no "
                               "convolutions. Choose a variant that observes a state.")

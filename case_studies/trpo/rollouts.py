@@ -95,7 +95,7 @@ class Collector:
 
     Parameters
     ----------
-    envs : environments with the Gymnasium interface, without automatic reset
+    envs : environments with the Gymnasium interface, without automatic reset; a list or a `Pool`
     size : int, length of a flattened observation
     to_env : callable, an array of N actions -> list of N actions (see `Spaces`)
     seed_of : callable, number of the environment, number of its episode -> seed of that episode
@@ -119,11 +119,15 @@ class Collector:
 
     def __init__(self, envs: Sequence[Any], size: int, to_env: Callable[[np.ndarray], list[Any]],
                  seed_of: Callable[[int, int], int], name: str = "env"):
-        self._envs = list(envs)
+        self._envs = envs
+        steppers = [env.step for env in envs]
+        # A pool steps its environments together; a list of them, one after the other.
+        self._step_all = getattr(envs, "step_all", None) or (
+            lambda actions: [step(action) for step, action in zip(steppers, actions, strict=True)])
         self._to_env = to_env
         self._seed_of = seed_of
         self._name = name
-        count = len(self._envs)
+        count = len(envs)
         self._episodes = [0] * count
         self._returns = [0.0] * count
         self._lengths = [0] * count
@@ -201,7 +205,7 @@ class Collector:
         episode_returns: list[float] = []
         episode_lengths: list[int] = []
         returns, lengths = self._returns, self._lengths
-        steppers = [env.step for env in self._envs]
+        step = self._step_all
         # What is not finite is found below, and named; numpy need not warn of its consequences.
         with np.errstate(invalid="ignore", over="ignore"):
             for t in range(horizon):
@@ -209,8 +213,7 @@ class Collector:
                 actions.append(chosen)
                 following = as_seen[t + 1]
                 earned = []
-                for n, action in enumerate(self._to_env(chosen)):
-                    seen, reward, terminated, truncated, _ = steppers[n](action)
+                for n, (seen, reward, terminated, truncated, _) in enumerate(step(self._to_env(chosen))):
                     earned.append(reward)
                     returns[n] += reward
                     lengths[n] += 1

@@ -23,6 +23,7 @@ from .networks import Mlp
 from .normalization import RunningMoments
 from .objectives import fisher_operator, mean_kl, surrogate_loss
 from .policies import Policy
+from .pool import Pool, Remote
 from .rollouts import Batch, Collector
 from .run_folder import (
     CHECKPOINT,
@@ -89,10 +90,15 @@ class Trainer:
 
     def __init__(self, config: TrpoConfig):
         self.config = config
-        self.envs = [environments.make(config.env)]
+        self.envs: list[Any] = [environments.make(config.env)]
         try:
             known = environments.spaces(self.envs[0])
-            self.envs += [environments.make(config.env) for _ in range(config.envs - 1)]
+            self.threshold = getattr(self.envs[0].spec, "reward_threshold", None)
+            if config.processes:
+                self.close()
+                self.envs = Pool()
+            while len(self.envs) < config.envs:
+                self.envs.append(Remote(config.env) if config.processes else environments.make(config.env))
             self.policy: Policy = known.policy(config)
             self.theta = self.policy.initial(self._random(0))
             network = Mlp((known.observations, *config.hidden, 1), config.activation)
@@ -335,9 +341,8 @@ def _run(trainer: Trainer, folder: Path, records: list[IterationRecord], strayed
                     callback(record)
         except KeyboardInterrupt:
             interrupted = True
-    threshold = getattr(trainer.envs[0].spec, "reward_threshold", None)
-    return TrainingResult(records, trainer.theta, interrupted, threshold, solved_at(records, threshold), timings,
-                          strayed)
+    return TrainingResult(records, trainer.theta, interrupted, trainer.threshold, solved_at(records, trainer.threshold),
+                          timings, strayed)
 
 
 def solved_at(records: list[IterationRecord], threshold: float | None) -> int | None:

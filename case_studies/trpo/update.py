@@ -83,8 +83,9 @@ def natural_step(theta: np.ndarray, surrogate_loss: Function, fisher: Any, max_k
     return model, step.p, report
 
 
-def trpo_update(theta: np.ndarray, surrogate_loss: Function, mean_kl: Function, fisher: Any, *, max_kl: float = 0.01, damping: float = 0.1, cg_iterations: int | None = 10, cg_rtol: float = 0.01,
-                alpha: float = 0.1, beta: float = 0.7, trials: int = 12) -> UpdateResult:
+def trpo_update(theta: np.ndarray, surrogate_loss: Function, mean_kl: Function, fisher: Any, *, max_kl: float = 0.01,
+                damping: float = 0.1, cg_iterations: int | None = 10, cg_rtol: float = 0.01, alpha: float = 0.1,
+                beta: float = 0.7, trials: int = 12) -> UpdateResult:
     """One step of trust region policy optimization.
 
     Parameters
@@ -172,7 +173,8 @@ def vpg_update(theta: np.ndarray, surrogate_loss: Function, mean_kl: Function, f
     report = UpdateResult(theta, False, "the gradient is zero.", predicted_gain=0.0 - float(model.q @ p))
     if not report.predicted_gain > 0:
         return report
-    return _whole(model, theta + p, surrogate_loss, mean_kl, replace(report, predicted_kl=0.5 * float(p @ (fisher @ p))))
+    report = replace(report, predicted_kl=0.5 * float(p @ (fisher @ p)))
+    return _whole(model, theta + p, surrogate_loss, mean_kl, report)
 
 
 def _whole(model: ck.Quadratic, candidate: np.ndarray, surrogate_loss: Function, mean_kl: Function,

@@ -114,8 +114,8 @@ def test_a_run_that_fails_on_its_way_ends_with_code_1(tmp_path, capsys, monkeypa
 
     monkeypatch.setattr(CartPoleEnv, "step", unpaid)
     assert main(["train", *SHORT, "--out", str(tmp_path / "run")]) == 1
-    assert capsys.readouterr().err == ("error: environment 0 (CartPole-v1) returned a reward that is not finite in its step 1; "
-                                       "training cannot continue.\n")
+    assert capsys.readouterr().err == ("error: environment 0 (CartPole-v1) returned a reward that is not finite in its "
+                                       "step 1; training cannot continue.\n")
 
 
 def test_a_disk_that_fills_up_ends_with_code_1(tmp_path, capsys, monkeypatch):

@@ -86,7 +86,7 @@ class Broken(Countdown):
 def test_what_is_not_finite_is_named_with_environment_and_step(bad, what):
     source = collector(Countdown(limit=100), Broken(**bad))
     collect(source, 2, action=0)
-    with pytest.raises(ck.ConvexkitError, match=rf"environment 1 \(env\) returned {what} that is not finite in its step 3;"):
+    with pytest.raises(ck.ConvexkitError, match=rf"environment 1 \(env\) returned {what} that .* in its step 3;"):
         collect(source, 2, action=0)
 
 
@@ -233,3 +233,58 @@ def test_a_standing_of_fresh_environments_has_no_actions():
     assert first.standing().actions.size == 0
     assert second.resume(first.standing()) == []
     np.testing.assert_array_equal(random_collect(first, 5, 1).observations, random_collect(second, 5, 1).observations)
+
+
+def test_environments_in_processes_of_their_own_make_the_same_run(tmp_path):
+    from dataclasses import replace
+
+    from case_studies.trpo.config import TrpoConfig
+    from case_studies.trpo.training import resume, train
+
+    here = TrpoConfig(env="Pendulum-v1", steps=1200, batch_size=600, envs=2, hidden=(8,), gamma=0.9)
+    train(here, tmp_path / "here")
+    train(replace(here, processes=True, steps=600), tmp_path / "there")
+    assert resume(tmp_path / "there", steps=1200).strayed == []
+    for name in ("progress.csv", "timing.csv"):
+        assert (tmp_path / "there" / name).exists()
+    assert (tmp_path / "here" / "progress.csv").read_bytes() == (tmp_path / "there" / "progress.csv").read_bytes()
+
+
+class TwoStates(gymnasium.Env):
+    """Action 0 stays, action 1 changes the state, and earns 1 from the first; truncated after five steps.
+
+    Leaving the second state ends the episode once in a while.
+    """
+
+    def __init__(self):
+        self.observation_space = gymnasium.spaces.Box(0, 1, (2,), np.float32)
+        self.action_space = gymnasium.spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.t, self.state = 0, 0
+        return np.eye(2, dtype=np.float32)[0], {}
+
+    def step(self, action):
+        self.t += 1
+        reward, terminated = float(self.state == 0 and action == 1), self.state == 1 and action == 1
+        self.state = self.state ^ action
+        return np.eye(2, dtype=np.float32)[self.state], reward, terminated, self.t == 5, {}
+
+
+def test_true_values_give_true_advantages_at_every_kind_of_end():
+    from case_studies.trpo.advantages import gae
+
+    # Uniform policy, gamma = 1/2: V0 = ½(V0/2) + ½(1 + V1/2), V1 = ½(V1/2) + ½·0, the end  =>  V1 = 0, V0 = 2/3.
+    V = np.array([2 / 3, 0.0])
+    exact = np.array([[V[0] / 2 - V[0], 1 + V[1] / 2 - V[0]], [V[1] / 2 - V[1], 0.0 - V[1]]])
+    source = Collector([TwoStates(), TwoStates()], 2, lambda actions: actions.tolist(), lambda n, episode: episode)
+    batch = source.collect(lambda x: np.zeros((2, 2)), Categorical(2), 400, np.random.default_rng(0))
+    assert batch.truncated.sum() > 10
+    assert batch.terminated.sum() > 10
+    following = batch.next_values(batch.observations @ V, batch.last_observations @ V, batch.final_observations @ V)
+    for n in range(2):
+        advantages = gae(batch.rewards[:, n], batch.observations[:, n] @ V, following[:, n], batch.terminated[:, n],
+                         batch.truncated[:, n], gamma=0.5, gae_lambda=0.0)
+        states = batch.observations[:, n].argmax(axis=1)
+        np.testing.assert_allclose(advantages, exact[states, batch.actions[:, n]], atol=1e-6)

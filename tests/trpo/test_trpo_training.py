@@ -118,7 +118,7 @@ def test_a_failing_environment_keeps_what_was_finished(tmp_path, monkeypatch):
         return seen, float("nan") if next(count) == 1700 else reward, *rest
 
     monkeypatch.setattr(CartPoleEnv, "step", failing)
-    with pytest.raises(ck.ConvexkitError, match=r"environment 0 \(CartPole-v1\) returned a reward that is not finite in its step 426"):
+    with pytest.raises(ck.ConvexkitError, match=r"environment 0 \(CartPole-v1\) .* not finite in its step 426"):
         train(SHORT, tmp_path / "run")
     assert len(rows(tmp_path / "run")) == 1
     assert load(tmp_path / "run" / "checkpoint.npz").iteration == 1
