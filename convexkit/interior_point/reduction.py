@@ -149,21 +149,21 @@ class Reduction:
         nothing = np.zeros(given.n, dtype=bool)
         if given.inequalities or given.objective.structure == "operator":
             return nothing
-        fixed = given.lb == given.ub
+        fixed = (given.lb == given.ub) & np.isfinite(given.lb)
         self._x[fixed] = given.lb[fixed]
         if given.p:
             if sp.issparse(given.A):
                 A = sp.csr_array(given.A)
-                if not A.has_canonical_format:
+                if not (A.has_canonical_format and A.data.all()):
                     A = A.copy()
                     A.sum_duplicates()
-                i, j, v = np.repeat(np.arange(given.p), np.diff(A.indptr)), A.indices, A.data
-                i, j, v = i[v != 0], j[v != 0], v[v != 0]
+                    A.eliminate_zeros()
+                i = np.flatnonzero(np.diff(A.indptr) == 1)
+                j, v = A.indices[A.indptr[i]], A.data[A.indptr[i]]
             else:
-                i, j = np.nonzero(given.A)
+                i = np.flatnonzero(np.count_nonzero(given.A, axis=1) == 1)
+                j = np.abs(given.A[i]).argmax(axis=1) if i.size else i
                 v = given.A[i, j]
-            single = (np.bincount(i, minlength=given.p) == 1)[i]
-            i, j, v = i[single], j[single], v[single]
             j, first = np.unique(j, return_index=True)
             i, v = i[first], v[first]
             value = given.b[i] / v
