@@ -29,7 +29,8 @@ RANKS = [
     ["interior_point", "trust_region", "smooth"],
     ["dual_method"],
     ["solver"],
-    ["alternatives", "convex_sets", "derivation", "formats", "nonconvex", "perturbation", "quadratic_program", "report"],
+    ["alternatives", "convex_sets", "derivation", "formats", "nonconvex", "perturbation", "quadratic_program",
+     "report"],
     ["conjugates", "cvxpy_bridge"],
     ["__init__", "__main__"],
 ]

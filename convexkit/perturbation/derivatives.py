@@ -144,7 +144,7 @@ class SolutionDerivatives:
         sizes = {"x": pr.n, "lam": pr.m, "nu": pr.p, "lam_lb": pr.n, "lam_ub": pr.n}
         given = {name: np.zeros(sizes[name]) if v is None else as_vector(name, v, sizes[name])
                  for name, v in (("x", x), ("lam", lam), ("nu", nu), ("lam_lb", lam_lb), ("lam_ub", lam_ub))}
-        with limited_threads(pr.n):
+        with limited_threads():
             return self._vjp(given, value)
 
     def _vjp(self, given: dict[str, np.ndarray], value: float) -> ProblemGradient:
@@ -274,7 +274,7 @@ def solution_derivatives(problem: QCQP, solution: Solution) -> SolutionDerivativ
         sizes = f"({solution.x.size}, {solution.lam.size}, {solution.nu.size})"
         raise ProblemError(f"solution is of another problem: it has (n, m, p) = {sizes}; expected ({problem.n}, "
                            f"{problem.m}, {problem.p}).")
-    with limited_threads(problem.n):
+    with limited_threads():
         return _derivatives(problem, solution)
 
 

@@ -131,5 +131,5 @@ def add_up(weights: np.ndarray, matrices: Sequence[np.ndarray], total: np.ndarra
                 np.multiply(matrix[rows], weight, out=part)
             else:
                 daxpy(matrix[rows].reshape(-1), flat, a=weight)
-            if products is not None:
+            if products is not None and x is not None:
                 np.dot(matrix[rows], x, out=products[k, rows])
