@@ -162,7 +162,7 @@ class Boxed(Iteration):
             low = max(state.bound, state.lagrangian - accuracy**2 * max(state.scale, abs(state.lagrangian)))
             slack = 1e-13 * max(state.scale, abs(state.lagrangian))
             if found is not None and found.lagrangian >= low + RISE * step * rise - slack:
-                if step < 1.0 or best is None and not self._rising(found, direction, rise):
+                if step < 1.0 or (best is None and not self._rising(found, direction, rise)):
                     return found, step
                 # As steep at the end of the step as at its start: g bends far beyond.
                 if best is not None and found.lagrangian < best[0].lagrangian:
