@@ -110,7 +110,7 @@ def main(argv: list[str] | None = None) -> int:
         parser.add_argument(f"--{name}", type=kind, nargs="+", help=text)
     parser.add_argument("--max-n", type=int, default=4000,
                         help="leave out larger dense problems (20000 takes 13 GB; default 4000)")
-    parser.add_argument("--repeats", type=int, default=5, help="runs of each method; three times as many if short")
+    parser.add_argument("--repeats", type=int, default=3, help="runs of each method; three times as many if short")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1, help="BLAS threads, for all methods (default 1)")
     args = parser.parse_args(argv)

@@ -55,7 +55,7 @@ def random_pair(n, m, rows=0, equalities=0, condition=100.0, objective=True, see
 # What the dual method leaves open, and why: no strictly feasible point, or an infimum that is not attained, or a
 # Lagrangian that has no minimum except for multipliers on a face (an asset without risk, and no upper bounds).
 LEFT_OPEN = {"touching_discs", "feasible_set_is_a_point", "feasible_set_is_a_line", "unbounded_without_a_ray",
-             "markowitz", "markowitz_variance_cap"}
+             "markowitz"}
 CURVED = [name for name, make in CASES.items()
           if not make().problem.cones and any(f.P is not None for f in (make().problem.objective,
                                                                        *make().problem.inequalities))]

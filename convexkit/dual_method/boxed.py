@@ -12,6 +12,8 @@ from .state import State
 
 # Share of the rise that the slope of the dual function promises, for a step to be taken; halvings before giving up.
 RISE, HALVINGS = 1e-4, 30
+# By how much a step grows while g keeps rising.
+LONGER = 4.0
 # Where L may fall without end, the box is closed this many times further out than its finite bounds.
 FAR = 1e3
 
@@ -36,7 +38,7 @@ class Boxed(Iteration):
         state = self._at(weights, on_rows, x, slopes, 1e-2)
         if state is None:
             return self.ended("stalled", "the Lagrangian has no minimum at the first multipliers")
-        step, smallest, idle, tried = 1.0, np.inf, 0, 1.0
+        step, smallest, highest, idle, tried = 1.0, np.inf, -np.inf, 0, 1.0
         earlier: list[np.ndarray] = []
         for self.nit in range(1, settings.maxiter + 1):
             self._check_time()
@@ -44,8 +46,10 @@ class Boxed(Iteration):
             if self.seen(state, step):
                 return Found("converged", state, None, self.nit, self.estimated, self.residuals)
             error = self.error(state)
-            idle = 0 if error < 0.9 * smallest else idle + 1
-            smallest = min(smallest, error)
+            # Where multipliers have far to go, the dual function rises long before residuals fall.
+            risen = state.lagrangian > highest + 1e-3 * max(state.scale, abs(highest) if np.isfinite(highest) else 0.0)
+            idle = 0 if error < 0.9 * smallest or risen else idle + 1
+            smallest, highest = min(smallest, error), max(highest, state.lagrangian)
             if idle > PATIENCE:
                 return self._last_proof(state) or self.ended("stalled")
             lam, direction = np.concatenate([state.weights[1:], state.on_rows]), None
@@ -62,7 +66,7 @@ class Boxed(Iteration):
                 elif outcome.kind != "unbounded":
                     direction = np.concatenate([outcome.point.lam, outcome.point.nu]) - lam
                     moved = model.V @ outcome.point.x
-            if direction is None and state.primal > settings.tol:
+            if direction is None and max(state.primal, state.complementarity) > settings.tol:
                 direction = self._steepest(state, lam)
             if direction is None or not direction.any():
                 # Nothing to gain from the multipliers: x(λ) itself has to be more exact.
@@ -72,6 +76,9 @@ class Boxed(Iteration):
                 state = finer
                 continue
             found = self._search(state, lam, direction, moved, error)
+            if found is None and (steepest := self._steepest(state, lam)).any():
+                # Bounds that take hold on the way can make the small problem's answer useless; the slope is never.
+                found = self._search(state, lam, steepest, np.zeros(terms.n), error)
             if found is None:
                 finer = self._at(state.weights, state.on_rows, state.x, state.slopes, 0.1 * settings.tol)
                 if finer is None or np.array_equal(finer.x, state.x):
@@ -126,12 +133,13 @@ class Boxed(Iteration):
         """Up the slope of the dual function, scaled as if P(λ) were a multiple of I: where no variable is free."""
         terms, problem = self.terms, self.problem
         rise = np.where(np.isfinite(state.violations), state.violations, 0.0)
-        rise[:problem.m] = np.maximum(rise[:problem.m], -lam[:problem.m])
         rows = terms.rows
         squares = np.concatenate([np.einsum("ij,ij->i", state.slopes[1:], state.slopes[1:]), np.asarray(
             rows.multiply(rows).sum(axis=1) if hasattr(rows, "multiply") else np.einsum("ij,ij->i", rows, rows)
         ).reshape(-1)])
-        return rise * float(state.weights @ terms.size) / np.where(squares > 0, squares, 1.0)
+        direction = rise * float(state.weights @ terms.size) / np.where(squares > 0, squares, 1.0)
+        direction[:problem.m] = np.maximum(direction[:problem.m], -lam[:problem.m])
+        return direction
 
     def _search(self, state: State, lam: np.ndarray, direction: np.ndarray, moved: np.ndarray,
                 error: float) -> tuple[State, float] | None:
@@ -141,6 +149,7 @@ class Boxed(Iteration):
         rise = float(direction @ np.where(np.isfinite(state.violations), state.violations, 0.0))
         accuracy = float(np.clip(0.03 * error, 0.1 * self.settings.tol, 1e-2))
         step = 1.0
+        best: tuple[State, float] | None = None
         for _ in range(HALVINGS):
             self._check_time()
             trial = lam + step * direction
@@ -153,9 +162,25 @@ class Boxed(Iteration):
             low = max(state.bound, state.lagrangian - accuracy**2 * max(state.scale, abs(state.lagrangian)))
             slack = 1e-13 * max(state.scale, abs(state.lagrangian))
             if found is not None and found.lagrangian >= low + RISE * step * rise - slack:
-                return found, step
+                if step < 1.0 or (best is None and not self._rising(found, direction, rise)):
+                    return found, step
+                # As steep at the end of the step as at its start: g bends far beyond.
+                if best is not None and found.lagrangian < best[0].lagrangian:
+                    return best
+                best = found, step
+                if not self._rising(found, direction, rise):
+                    return best
+                step *= LONGER
+                continue
+            if best is not None:
+                return best
             step *= 0.5
-        return None
+        return best
+
+    @staticmethod
+    def _rising(state: State, direction: np.ndarray, rise: float) -> bool:
+        """Whether g rises along the direction more than half as fast as where it came from."""
+        return float(direction @ np.where(np.isfinite(state.violations), state.violations, 0.0)) > 0.5 * rise
 
     def _proof(self, ray: np.ndarray, state: State) -> InfeasibilityCertificate | None:
         """Whether Σ rayᵢfᵢ is positive all over the box."""
