@@ -18,6 +18,7 @@ from .duality import (
     UnboundednessCertificate,
     coefficient_size,
     kkt_residuals,
+    within_reach,
 )
 from .errors import NotConvexError, ProblemError
 from .interior_point import (
@@ -283,7 +284,7 @@ def _piece(together: bool, problems: list[QCQP], settings: Settings) -> list[Sol
     share = (time.perf_counter() - start) / max(len(problems), 1)
     answers: list[Solution | ProblemError] = []
     for problem, (outcome, residuals) in zip(problems, batch, strict=True):
-        if outcome is not None and residuals is not None:
+        if outcome is not None and residuals is not None and within_reach(problem, outcome.point.x):
             point = outcome.point
             answers.append(Solution(Status.OPTIMAL, f"solved: {_figures(residuals, outcome)}.", point.x, point.lam,
                                     point.nu, point.lam_lb, point.lam_ub, residuals.value, residuals.dual_value,

@@ -257,3 +257,12 @@ def test_the_reference_behind_the_front_door_gives_the_same_verdict(name, monkey
     assert str(without.status) in case.status
     if with_kernel.success and without.success:
         assert with_kernel.value == pytest.approx(without.value, abs=3e-8 * max(1.0, abs(without.value)))
+
+
+def test_equalities_that_contradict_each_other_are_not_met_far_out():
+    # The kernel regularizes dependent equalities; at |x| = 1e8 the two rows look met relative to their terms.
+    rows = {"G": [[1.0, 0.0]], "h": [5.0], "A": [[1.0, 1.0], [1.0, 1.0]], "b": [1.0, 2.0]}
+    problems = [ck.lp([0.0, 0.0], **rows), ck.qp(np.zeros((2, 2)), [0.0, 0.0], **rows)]
+    for solution in (*map(ck.solve, problems), *ck.solve_many([*problems, *problems])):
+        assert solution.status is ck.Status.INFEASIBLE
+        assert solution.certificate.verify(problems[0])

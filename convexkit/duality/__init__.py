@@ -1,6 +1,6 @@
 """Lagrangian duality: the dual function, optimality residuals, certificates and prices."""
 
-from .certificates import NO_BOUND, InfeasibilityCertificate, UnboundednessCertificate, weighted_infimum
+from .certificates import NO_BOUND, InfeasibilityCertificate, UnboundednessCertificate, weighted_infimum, within_reach
 from .dual_point import DualPoint
 from .dual_problem import DualProblem, dual_problem
 from .gap_report import DualityReport, duality_report
@@ -43,4 +43,5 @@ __all__ = [
     "sensitivity",
     "split_by_sign",
     "weighted_infimum",
+    "within_reach",
 ]

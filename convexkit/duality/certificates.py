@@ -23,6 +23,8 @@ from .rows import EPS, at_point, row_largest, row_terms
 ROUNDING = 1e-8
 # A leftover slope beyond rounding is tolerated only if it cannot matter for points with |xⱼ| up to this.
 RADIUS = 1e8
+# A point with larger entries than this is looked at once more.
+FAR = 1e3
 # One within rounding must not matter for points this many times further out than the rows' own constants say.
 DISTANCE = 100.0
 # A bound or right-hand side of this size is a way to write "none", as in many solvers and files.
@@ -175,7 +177,7 @@ class UnboundednessCertificate:
     def verify(self, problem: QCQP) -> bool:
         """Whether (x, d) proves `problem` unbounded below. Two products with each P."""
         return self.falls(problem) and bool(np.isfinite(self.x).all()) \
-            and kkt_residuals(problem, self.x).primal <= 1e-6 and _meets_limits(problem, self.x)
+            and kkt_residuals(problem, self.x).primal <= 1e-6 and meets_limits(problem, self.x)
 
 
 def _bends(quadratics: Sequence[Quadratic], d: np.ndarray, *, rising: bool = False) -> bool:
@@ -187,7 +189,12 @@ def _bends(quadratics: Sequence[Quadratic], d: np.ndarray, *, rising: bool = Fal
                 or (rising and (at.linear > ROUNDING * at.linear_terms).any()))
 
 
-def _meets_limits(problem: QCQP, x: np.ndarray) -> bool:
+def within_reach(problem: QCQP, x: np.ndarray) -> bool:
+    """Whether x is not far out, or `meets_limits` there too: what a quick method has to show of its answer."""
+    return bool(np.abs(x).max() <= FAR) or meets_limits(problem, x)
+
+
+def meets_limits(problem: QCQP, x: np.ndarray) -> bool:
     """Whether no row is violated by more than 1e-4 of its limit (plus its largest coefficient), however large x is.
 
     Far out along a ray, where x is 1e8, a violation of 1 is rounding relative to the terms of its row, and rows that

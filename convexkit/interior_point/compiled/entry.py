@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from ...duality import KKTResiduals
+from ...duality import KKTResiduals, within_reach
 from ...problem import QCQP, qp
 from ...quadratic import CONVEXITY_TOLERANCE
 from ..form import Multipliers
@@ -108,6 +108,8 @@ def _solved(problem: QCQP, settings: Settings, warm: Multipliers | None = None) 
                   quadratics, r, np.array([lb, ub]), at, edge, settings.tol, min(settings.maxiter, PATIENCE),
                   0.0 if warm is None else settings.warm_share, x, y, lam_bounds, evidence)
     if nit < 0:
+        return None
+    if not within_reach(problem, x):
         return None
     if r == problem.m and mq in (0, quadratics):
         lam = y[:r]
