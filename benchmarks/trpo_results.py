@@ -4,8 +4,8 @@
 
 Settings are those of `case_studies/trpo/settings.toml`. Run folders are kept under --runs: a seed that was interrupted
 is resumed, one that is done is not trained again. Two tables grow: `curves_ENV.csv` (about fifty points a run of the
-mean return over the last 100 training episodes) and `returns.csv` (a row for each seed: the last point, and evaluations with
-sampled and with likeliest actions on fresh environments, with standard errors).
+mean return over the last 100 training episodes) and `returns.csv` (a row for each seed: the last point, and evaluations
+with sampled and with likeliest actions on fresh environments, with standard errors).
 """
 
 from __future__ import annotations

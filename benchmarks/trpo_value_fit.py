@@ -5,9 +5,10 @@ batches in the same order, starting where it stood after the one before:
 
     python benchmarks/trpo_value_fit.py --out benchmarks/results/trpo
 
-Explained variance is reported on the batch just fitted (`after`), and on the next one, before it is fitted (`ahead`):
-that is the one the advantages are computed with. `share` is the part of the run's processor time that the fit took, for
-the settings of the case study. Adam: step 1e-3, minibatches of 128, the derivatives written by hand, as fast as we can.
+The median over batches of the explained variance is reported on the batch just fitted (`after`), and on the next one,
+before it is fitted (`ahead`): that is the one the advantages are computed with. `share` is the part of the run's
+processor time that the fit took. Adam: step 1e-3, minibatches of 128, the derivatives written by hand, as fast as we
+can.
 """
 
 from __future__ import annotations
@@ -94,7 +95,7 @@ class Adam:
 
 
 def measure(fit: Callable[..., Baseline], data: Data) -> tuple[float, float, float]:
-    """Mean explained variance after the fit and ahead of it, and processor milliseconds for a batch."""
+    """Median explained variance after the fit and ahead of it, and processor milliseconds for a batch."""
     rng = np.random.default_rng(0)
     baseline = Baseline.start(Mlp((data[0][0].shape[1], 64, 64, 1)), np.random.default_rng(1))
     after, ahead, seconds = [], [], 0.0
@@ -104,7 +105,7 @@ def measure(fit: Callable[..., Baseline], data: Data) -> tuple[float, float, flo
         baseline = fit(baseline, observations, targets, rng)
         seconds += time.process_time() - started
         after.append(explained_variance(baseline.values(observations), targets))
-    return float(np.mean(after)), float(np.mean(ahead[1:])), 1e3 * seconds / len(data)
+    return float(np.median(after)), float(np.median(ahead[1:])), 1e3 * seconds / len(data)
 
 
 def run(runs: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:

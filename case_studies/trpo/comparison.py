@@ -17,13 +17,15 @@ from .config import TrpoConfig
 from .run_folder import read_config, read_progress
 from .training import WINDOW
 
+# Runs that differ in these only are of one group.
+WITHIN = ("seed", "steps", "processes")
 RESAMPLES = 2000
 LEVEL = 0.95
 
 
 @dataclass(frozen=True)
 class Group:
-    """Runs with the same settings but for seed and budget.
+    """Runs with the same settings but for seed, budget and where they were made.
 
     Attributes
     ----------
@@ -61,7 +63,7 @@ def groups(runs: Sequence[str | Path]) -> list[Group]:
         config, progress = read_config(run), read_progress(run)
         if not progress["iteration"].size:
             raise ck.FormatError(f"{run}: no iteration has been finished, there is nothing to plot.")
-        key = tuple(getattr(config, option.name) for option in fields(config) if option.name not in ("seed", "steps"))
+        key = tuple(getattr(config, option.name) for option in fields(config) if option.name not in WITHIN)
         loaded.setdefault(key, []).append((config, progress))
     configs = [members[0][0] for members in loaded.values()]
     return [Group(members[0][0], _label(members[0][0], configs), [progress for _, progress in members])
@@ -71,7 +73,7 @@ def groups(runs: Sequence[str | Path]) -> list[Group]:
 def _label(config: TrpoConfig, others: list[TrpoConfig]) -> str:
     """The environment, and the settings that are not the same for all its groups."""
     rivals = [other for other in others if other.env == config.env]
-    differing = [option.name for option in fields(TrpoConfig) if option.name not in ("seed", "steps")
+    differing = [option.name for option in fields(TrpoConfig) if option.name not in WITHIN
                  and any(getattr(other, option.name) != getattr(config, option.name) for other in rivals)]
     return " ".join([config.env, *(f"{name}={getattr(config, name)}" for name in differing)])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import sys
 from pathlib import Path
 from typing import Any
@@ -106,10 +107,39 @@ def line_search(folder: Path) -> None:
     drawing.savefig(folder / "line_search.png", dpi=100)
 
 
+def results(folder: Path) -> None:
+    """The curves of benchmarks/results/trpo: a thin line for each seed, their mean thick."""
+    tables = sorted((Path(__file__).parents[2] / "benchmarks" / "results" / "trpo").glob("curves_*.csv"))
+    columns = 4
+    lines = -(-len(tables) // columns)
+    drawing = Figure(figsize=(3 * columns, 2.4 * lines), layout="constrained")
+    FigureCanvasAgg(drawing)
+    panels = drawing.subplots(lines, columns, squeeze=False)
+    for panel in panels.flat[len(tables):]:
+        panel.set_visible(False)
+    for panel, table in zip(panels.flat, tables, strict=False):
+        with open(table, newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        seeds = {row["seed"]: [] for row in rows}  # type: dict[str, list[tuple[float, float]]]
+        for row in rows:
+            seeds[row["seed"]].append((float(row["env_steps"]), float(row["mean_return_100"])))
+        curves = [np.array(points).T for points in seeds.values()]
+        for steps, returns in curves:
+            panel.plot(steps, returns, color="C0", linewidth=0.7, alpha=0.6)
+        if len(curves) > 1:
+            panel.plot(curves[0][0], np.mean([returns for _, returns in curves], axis=0), color="C0", linewidth=2)
+        panel.set_title(f"{rows[0]['env']} ({len(curves)} seed{'s' * (len(curves) > 1)})", fontsize="medium")
+        panel.ticklabel_format(axis="x", style="sci", scilimits=(3, 3))
+        panel.grid(alpha=0.3)
+    drawing.supxlabel("environment steps")
+    drawing.supylabel("mean of the last 100 training episodes")
+    drawing.savefig(folder / "results.png", dpi=90)
+
+
 def main() -> None:
-    """Draw all three."""
+    """Draw all four."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent
-    for draw in (kl_ball, step_length, line_search):
+    for draw in (kl_ball, step_length, line_search, results):
         draw(folder)
 
 
