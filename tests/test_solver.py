@@ -388,6 +388,15 @@ def test_only_problems_are_solved():
         ck.solve(np.eye(2))
 
 
+def test_a_factor_of_zeros_is_no_curvature():
+    zero = ck.Quadratic.from_factor(np.zeros((1, 4)), q=[1.0, 2.0, 3.0, 4.0])
+    solution = ck.solve(ck.QCQP(ck.Quadratic.from_factor(np.zeros((1, 4))), A=np.ones((1, 4)), b=[1.0], lb=0.0))
+    assert solution.status is Status.OPTIMAL
+    limited = ck.solve(ck.QCQP(zero, [ck.Quadratic.from_factor(np.zeros((1, 4)), q=-np.ones(4), r=1.0)], lb=0.0))
+    assert limited.value == pytest.approx(1.0)
+    assert limited.lam[0] == pytest.approx(1.0)
+
+
 # ---------------------------------------------------------------- convexity
 
 

@@ -21,7 +21,7 @@ import scipy.sparse as sp
 from scipy.linalg.blas import dsymv
 from scipy.sparse.csgraph import reverse_cuthill_mckee
 
-from ..quadratic import FactoredMatrix, Quadratic, add_up
+from ..quadratic import FactoredMatrix, Quadratic, add_up, is_zero
 from ..validation import dense
 
 
@@ -319,6 +319,8 @@ def is_flat(f: Quadratic) -> bool:
         return True
     if f.structure == "dense":
         return not f.P.any()
+    if f.structure == "factored":
+        return not f.P.diag.any() and is_zero(f.P)
     return f.structure == "sparse" and f.P.count_nonzero() == 0
 
 
