@@ -14,7 +14,6 @@ import argparse
 import csv
 import resource
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,20 +24,21 @@ if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).absolute().parents[1]))
 from case_studies.trpo.config import TrpoConfig
 from case_studies.trpo.evaluation import evaluate
-from case_studies.trpo.run_folder import read_progress
+from case_studies.trpo.run_folder import TIMING, TIMING_COLUMNS, read_progress
 from case_studies.trpo.training import resume, train
 
 CURVE = ["env", "seed", "env_steps", "mean_return_100"]
 RETURNS = ["env", "seed", "steps", "mean_return_100", "solved_at", "stochastic", "stochastic_error", "deterministic",
            "deterministic_error", "episodes", "cpu_seconds", "peak_mib"]
 POINTS = 50
+PARTS = TIMING_COLUMNS[2:]  # processor seconds
 
 
 def run_seed(config: TrpoConfig, folder: Path, episodes: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Train (or finish) one seed and evaluate it: its row, and its curve."""
-    started = time.process_time()
     result = resume(folder, steps=config.steps) if folder.exists() else train(config, folder)
-    seconds = time.process_time() - started
+    with open(folder / TIMING, newline="", encoding="utf-8") as file:  # of all parts of a run that was interrupted
+        seconds = sum(float(row[part]) for row in csv.DictReader(file) for part in PARTS)
     scores = evaluate(folder, episodes=episodes)
     progress = read_progress(folder)
     points = np.unique(np.linspace(0, len(progress["env_steps"]) - 1, POINTS).astype(int))

@@ -51,7 +51,7 @@ class Remote:
 class Pool(list[Remote]):
     """Environments in processes of their own, for a `Collector`: the same run as with a list, bit for bit.
 
-    It pays where a step takes much longer than the 0.1 ms that a message between processes does.
+    It pays where a step takes much longer than a message between processes.
     """
 
     def step_all(self, actions: Sequence[Any]) -> list[Any]:
