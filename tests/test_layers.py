@@ -29,9 +29,8 @@ RANKS = [
     ["interior_point", "trust_region", "smooth"],
     ["dual_method"],
     ["solver"],
-    ["alternatives", "convex_sets", "derivation", "formats", "nonconvex", "perturbation", "quadratic_program",
-     "report"],
-    ["conjugates", "cvxpy_bridge"],
+    ["alternatives", "convex_sets", "formats", "nonconvex", "perturbation", "quadratic_program", "report"],
+    ["conjugates", "cvxpy_bridge", "derivation"],
     ["__init__", "__main__"],
 ]
 RANK = {name: i for i, names in enumerate(RANKS) for name in names}
