@@ -67,7 +67,8 @@ def test_a_flat_direction_makes_an_equation_of_the_dual():
     (CASES["no_constraints"]().problem, ["There are no constraints, and no multipliers.", "p* = 2 at x* = (1, -0.5)"]),
     (CASES["ball_qp_with_interior_minimum"]().problem, ["no inequality has a price"]),
     (ck.QCQP(ck.Quadratic(None, [1.0, 1.0]), [disc([0.0, 0.0])], G=[[1.0, 0.0], [-1.0, 0.0]], h=[0.0, 0.0]),
-     ["every curved row and cone has a slack of", "Affine rows need none (every feasible point has equality in G[0], G[1]"]),
+     ["every curved row and cone has a slack of",
+      "Affine rows need none (every feasible point has equality in G[0], G[1]"]),
     (CASES["unbounded_without_a_ray"]().problem, ["7. Weak and strong duality"]),
 ])
 def test_slater_and_strong_duality_are_said_as_they_are(problem, words):
