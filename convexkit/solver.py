@@ -323,12 +323,10 @@ def require_convex(problem: QCQP, late: bool = False) -> None:
 
     If `late`, only what is easily seen of dense P's counts.
     """
-    for i, f in enumerate((problem.objective, *problem.inequalities)):
-        if late and f.structure == "dense" and not doubtful(f.P):
-            continue
-        with all_threads(problem.n):
-            convex = f.is_convex()
-        if not convex:
+    with all_threads(problem.n):
+        for i, f in enumerate((problem.objective, *problem.inequalities)):
+            if (late and f.structure == "dense" and not doubtful(f.P)) or f.is_convex():
+                continue
             name = "objective.P" if i == 0 else f"inequalities[{i - 1}].P"
             raise NotConvexError(
                 f"{name} is not positive semidefinite: smallest eigenvalue {f.smallest_eigenvalue():.1e}. "

@@ -320,7 +320,9 @@ def is_flat(f: Quadratic) -> bool:
     if f.structure == "dense":
         return not f.P.any()
     if f.structure == "factored":
-        return not f.P.diag.any() and is_zero(f.P)
+        F = f.P.factor
+        # One entry tells of most factors; there may be ten thousand.
+        return not (isinstance(F, np.ndarray) and F.size and F.item(-1)) and is_zero(f.P)
     return f.structure == "sparse" and f.P.count_nonzero() == 0
 
 
