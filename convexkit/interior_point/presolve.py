@@ -61,10 +61,12 @@ def bounds_from_rows(problem: QCQP) -> tuple[Bounds, np.ndarray]:
         coo = G.tocoo()
         present = coo.data != 0
         i, j, v = coo.row[present], coo.col[present], coo.data[present]
+        entries = np.bincount(i, minlength=h.size)
     else:
-        i, j = np.nonzero(G)
+        entries = np.count_nonzero(G, axis=1)
+        i = np.flatnonzero(entries == 1)
+        j = np.argmax(G[i] != 0, axis=1)
         v = G[i, j]
-    entries = np.bincount(i, minlength=h.size)
     remains = (h < NO_BOUND) & ((entries > 1) | ((entries == 0) & (h < 0)))
     single = (entries[i] == 1) & (h[i] < NO_BOUND)
     i, j, v = i[single], j[single], v[single]
