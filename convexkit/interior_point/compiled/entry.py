@@ -104,7 +104,7 @@ def _solved(problem: QCQP, settings: Settings, warm: Multipliers | None = None) 
         if bounds is not None:
             bounds.take_over(lam_bounds[0], lam_bounds[1], lam[quadratics:])
         x[:], y[:quadratics], y[quadratics:r], y[r:] = warm.x, lam[places], lam[quadratics + limited], warm.nu
-    nit = iterate(packed, packed[:, _diagonal(n)], np.array(objective.q, dtype=np.float64), objective.r, lines, ends,
+    nit = iterate(packed, packed.take(_diagonal(n), axis=1), np.array(objective.q, dtype=np.float64), objective.r, lines, ends,
                   quadratics, r, np.array([lb, ub]), at, edge, settings.tol, min(settings.maxiter, PATIENCE),
                   0.0 if warm is None else settings.warm_share, x, y, lam_bounds, evidence)
     if nit < 0:
