@@ -170,7 +170,8 @@ def attempt(case: Case, method: Method, options: Options, isolate: bool = True) 
         right = case.expected == "nonconvex"
         return row | {"outcome": SOLVED if right else WRONG, "status": "refused", "message": str(error)}
     except ck.ConvexkitError as error:
-        return row | {"outcome": OUTSIDE, "status": "not stated", "message": str(error)}
+        message = str(error).replace(f"{case.path}", case.path.name)  # the table is for others' machines too
+        return row | {"outcome": OUTSIDE, "status": "not stated", "message": message}
     row |= {"n": problem.n, "m": problem.m + problem.p + len(getattr(problem, "cones", ()))}
 
     def call() -> Answer | ck.NotConvexError | CannotState:
