@@ -12,7 +12,7 @@ from convexkit import __main__ as command_line
 from convexkit import solver
 from convexkit.errors import ConvexkitError, MissingDependencyError
 from convexkit.interior_point import Settings, compile_kernel, run, run_compiled
-from convexkit.interior_point.compiled import cache
+from convexkit.interior_point.compiled import cache, entry
 
 from .gallery import CASES, random_qcqp
 
@@ -266,3 +266,11 @@ def test_equalities_that_contradict_each_other_are_not_met_far_out():
     for solution in (*map(ck.solve, problems), *ck.solve_many([*problems, *problems])):
         assert solution.status is ck.Status.INFEASIBLE
         assert solution.certificate.verify(problems[0])
+
+
+def test_no_problem_needs_another_signature_than_the_one_that_is_compiled():
+    # Another one would be compiled within a first solve, for half a minute.
+    for make in CASES.values():
+        ck.solve(make().problem)
+    ck.solve(random_qcqp(8, 3, np.random.default_rng(0), linear=2, equalities=1, bounds=True))
+    assert [len(kernel.signatures) for kernel in entry._kernels()] == [1, 1]

@@ -104,9 +104,11 @@ def _solved(problem: QCQP, settings: Settings, warm: Multipliers | None = None) 
         if bounds is not None:
             bounds.take_over(lam_bounds[0], lam_bounds[1], lam[quadratics:])
         x[:], y[:quadratics], y[quadratics:r], y[r:] = warm.x, lam[places], lam[quadratics + limited], warm.nu
-    nit = iterate(packed, packed.take(_diagonal(n), axis=1), np.array(objective.q, dtype=np.float64), objective.r, lines, ends,
-                  quadratics, r, np.array([lb, ub]), at, edge, settings.tol, min(settings.maxiter, PATIENCE),
-                  0.0 if warm is None else settings.warm_share, x, y, lam_bounds, evidence)
+    # Every array in C's order: another one would be another signature, compiled within the first solve.
+    nit = iterate(packed, packed.take(_diagonal(n), axis=1), np.array(objective.q, dtype=np.float64), objective.r,
+                  lines, ends, quadratics, r, np.array([lb, ub]), at, edge, settings.tol,
+                  min(settings.maxiter, PATIENCE), 0.0 if warm is None else settings.warm_share, x, y, lam_bounds,
+                  evidence)
     if nit < 0:
         return None
     if not within_reach(problem, x):
