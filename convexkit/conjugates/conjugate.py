@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,8 +25,8 @@ Function = Quadratic | QCQP | ConvexSet | MaxAffine | Norm | LogSumExp | Negativ
 
 
 @dataclass(frozen=True, eq=False)
-class ConjugateValue:
-    """f*(y) = sup of yᵀx - f(x) over x.
+class ConjugateValue(SupportValue):
+    """f*(y) = sup of yᵀx - f(x) over x; for the indicator of a set, its support function.
 
     Attributes
     ----------
@@ -49,19 +49,6 @@ class ConjugateValue:
     >>> found.value, found.direction, found.message
     (inf, array([0., 1.]), 'y - q is not in the range of P: a part of length 1.0e-03 is in its null space.')
     """
-
-    status: Status
-    message: str
-    value: float
-    x: np.ndarray
-    bound: float
-    attained: bool | None
-    direction: np.ndarray | None = None
-    nit: int = 0
-    success: bool = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "success", self.status in (Status.OPTIMAL, Status.UNBOUNDED))
 
 
 def conjugate(f: Function, y: Any, *, x0: Any = None, rtol: float = 1e-9, tol: float = 1e-8) -> ConjugateValue:

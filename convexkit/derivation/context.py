@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from ..problem import QCQP
+from ..quadratic import is_flat
 from .parts import Collected, all_multipliers
 from .script import Script
-from .slater import is_curved
 
 # A problem with more variables or multipliers is described by symbols and sizes, not written out.
 MOST_VARIABLES, MOST_MULTIPLIERS = 6, 16
@@ -31,8 +31,8 @@ class Derivation:
         self.functions = (problem.objective, *problem.inequalities)
         self.bent = [k for k, f in enumerate(self.functions) if not f.is_convex()]
         self.convex = not self.bent
-        self.curved_objective = is_curved(problem.objective)
-        self.curved_rows = [i for i, f in enumerate(problem.inequalities) if is_curved(f)]
+        self.curved_objective = not is_flat(problem.objective)
+        self.curved_rows = [i for i, f in enumerate(problem.inequalities) if not is_flat(f)]
         self.affine = not self.curved_objective and not self.curved_rows
         self.bounded = bool(below.any()), bool(above.any())
         letters = script.letters

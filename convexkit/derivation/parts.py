@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..problem import QCQP
-from ..quadratic import Quadratic
+from ..quadratic import Quadratic, is_flat
 from ..validation import dense
 from .script import Script
-from .slater import is_curved
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,4 +85,4 @@ class Collected:
     @property
     def curved(self) -> list[Multiplier]:
         """The multipliers that P(λ) depends on."""
-        return [m for m in self.multipliers if is_curved(m.row)]
+        return [m for m in self.multipliers if not is_flat(m.row)]

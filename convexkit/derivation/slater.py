@@ -8,13 +8,7 @@ import numpy as np
 
 from ..alternatives import SlaterResult, slater
 from ..problem import QCQP
-from ..quadratic import Quadratic, is_zero
 from ..validation import as_vector
-
-
-def is_curved(f: Quadratic) -> bool:
-    """Whether f has a quadratic term."""
-    return f.P is not None and (f.structure == "operator" or not is_zero(f.P))
 
 
 def strictly_feasible(problem: QCQP, known: Any = None) -> SlaterResult:

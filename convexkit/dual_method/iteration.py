@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -44,7 +45,7 @@ class Found:
     words: str = ""
 
 
-class Iteration:
+class Iteration(ABC):
     """One run of the method: the problem's terms, limits, and the best point so far."""
 
     def __init__(self, terms: Terms, settings: Settings, callback: Callable[[IterationRecord], Any] | None,
@@ -138,8 +139,8 @@ class Iteration:
         found = [result.x] if result.success else [result.x, result.residual_vector, result.direction]
         return [v for v in found if v is not None and np.isfinite(v).all()]
 
-    def _run(self, warm: np.ndarray | None) -> Found:
-        raise NotImplementedError
+    @abstractmethod
+    def _run(self, warm: np.ndarray | None) -> Found: ...
 
 
 class Unbounded(Iteration):

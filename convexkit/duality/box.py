@@ -10,7 +10,7 @@ from scipy.optimize import minimize as scipy_minimize
 
 from ..errors import ProblemError
 from ..quadratic import Minimum, Quadratic, entry_size, formed
-from .infimum import by_products, infimum, is_flat, part
+from .infimum import by_products, infimum, part, seems_flat
 from .multipliers import SLOPE_TOLERANCE, split_by_sign
 
 
@@ -32,7 +32,7 @@ def minimum_over_box(f: Quadratic, lb: np.ndarray, ub: np.ndarray) -> OverBox:
     factorization for the variables strictly inside. An affine f takes neither.
     """
     none = np.zeros(f.n)
-    if is_flat(f):
+    if seems_flat(f):
         return _balanced(f, _corner(f.q, lb, ub), lb, ub)
     free = infimum(f)
     if free.x is None or (not _matters(f, free.leftover) and (free.x >= lb).all() and (free.x <= ub).all()):

@@ -53,7 +53,7 @@ def downhill(f: Quadratic) -> np.ndarray | None:
     return None if d is None else d / np.linalg.norm(d)
 
 
-def is_flat(f: Quadratic) -> bool:
+def seems_flat(f: Quadratic) -> bool:
     """Whether f has no P, or one of zeros; that a large operator is one of them is not seen."""
     return f.P is None or (not by_products(f) and is_zero(formed(f)))
 

@@ -13,6 +13,7 @@ None loops over the inequalities in Python, unless each of them is so large that
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -21,7 +22,7 @@ import scipy.sparse as sp
 from scipy.linalg.blas import dsymv
 from scipy.sparse.csgraph import reverse_cuthill_mckee
 
-from ..quadratic import FactoredMatrix, Quadratic, add_up, is_zero
+from ..quadratic import FactoredMatrix, Quadratic, add_up, is_flat
 from ..validation import dense
 
 
@@ -40,14 +41,14 @@ class Curvature(Protocol):
     def diagonals(self) -> tuple[np.ndarray, Any]: ...
 
 
-class _DenseRows:
+class _DenseRows(ABC):
     """Curved rows as a dense (count, n) array: what DenseStack and FactorStack share."""
 
     q: np.ndarray
     count: int
 
-    def products(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        raise NotImplementedError
+    @abstractmethod
+    def products(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]: ...
 
     def at(self, x: np.ndarray, c: float, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return self.products(x)
@@ -311,19 +312,6 @@ def _factor_and_diagonal(f: Quadratic, n: int) -> tuple[np.ndarray, np.ndarray]:
     if f.structure == "factored":
         return dense(f.P.factor), f.P.diag
     return np.zeros((0, n)), np.zeros(n) if f.P is None else f.P.diagonal()
-
-
-def is_flat(f: Quadratic) -> bool:
-    """Whether f has no quadratic term, or one that is zero."""
-    if f.P is None:
-        return True
-    if f.structure == "dense":
-        return not f.P.any()
-    if f.structure == "factored":
-        F = f.P.factor
-        # One entry tells of most factors; there may be ten thousand.
-        return not (isinstance(F, np.ndarray) and F.size and F.item(-1)) and is_zero(f.P)
-    return f.structure == "sparse" and f.P.count_nonzero() == 0
 
 
 def factored(objective: Quadratic, inequalities: Sequence[Quadratic]) -> bool:

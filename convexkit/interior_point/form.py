@@ -10,10 +10,10 @@ import scipy.sparse as sp
 
 from ..errors import ProblemError
 from ..problem import QCQP
-from ..quadratic import Quadratic
+from ..quadratic import Quadratic, is_flat
 from ..validation import dense
 from .cones import Cones
-from .curvature import Curvature, DenseList, DenseStack, FactorStack, SparseStack, factored, is_flat
+from .curvature import Curvature, DenseList, DenseStack, FactorStack, SparseStack, factored
 from .equalities import independent_rows
 from .multipliers import Multipliers
 from .presolve import bounds_from_rows

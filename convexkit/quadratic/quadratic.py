@@ -13,7 +13,7 @@ from ..errors import ProblemError
 from ..operators import as_operator
 from ..validation import as_matrix, as_real_array, as_symmetric, as_vector
 from .definite import is_psd, smallest_eigenvalue
-from .matrices import FactoredMatrix, SummedMatrix
+from .matrices import FactoredMatrix, SummedMatrix, is_zero
 
 
 class Quadratic:
@@ -218,6 +218,19 @@ def _constant(r: Any) -> float:
     if constant.size != 1:
         raise ProblemError(f"r must be a number; it has shape {constant.shape}.")
     return float(constant.reshape(-1)[0])
+
+
+def is_flat(f: Quadratic) -> bool:
+    """Whether f has no quadratic term, or one that is zero."""
+    if f.P is None:
+        return True
+    if f.structure == "dense":
+        return not f.P.any()
+    if f.structure == "factored":
+        F = f.P.factor
+        # One entry tells of most factors; there may be ten thousand.
+        return not (isinstance(F, np.ndarray) and F.size and F.item(-1)) and is_zero(f.P)
+    return f.structure == "sparse" and f.P.count_nonzero() == 0
 
 
 def formed(f: Quadratic) -> Any:
