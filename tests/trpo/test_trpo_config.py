@@ -19,6 +19,7 @@ def test_every_setting_has_a_sentence_and_numbers_have_a_range():
     ({"gamma": "high"}, "gamma must be a number; got 'high'."),
     ({"gamma": float("nan")}, "gamma = nan is out of range"),
     ({"max_kl": 0.0}, "max_kl = 0 is out of range"),
+    ({"anneal_steps": -1}, "anneal_steps = -1 is out of range; expected an integer in [0, inf)."),
     ({"steps": 2.5}, "steps must be an integer; got 2.5."),
     ({"envs": True}, "envs must be an integer; got True."),
     ({"hidden": (64, 0)}, "hidden = 0 is out of range"),
