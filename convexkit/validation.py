@@ -146,10 +146,10 @@ def as_bound(name: str, value: Any, n: int, missing: float) -> np.ndarray:
     """A bound vector of length n: None is `missing` (±inf) everywhere, a scalar is repeated, inf is welcome."""
     if value is None:
         return np.full(n, missing)
-    if type(value) is np.ndarray and value.dtype == np.float64 and value.shape == (n,):
-        # One comparison for NaN and for the wrong infinity.
-        if (value < np.inf if missing < 0 else value > -np.inf).all():
-            return value
+    # One comparison for NaN and for the wrong infinity.
+    if (type(value) is np.ndarray and value.dtype == np.float64 and value.shape == (n,)
+            and (value < np.inf if missing < 0 else value > -np.inf).all()):
+        return value
     array = as_real_array(name, value, finite=False).astype(np.float64, copy=False)
     if array.ndim == 0:
         array = np.full(n, float(array))
