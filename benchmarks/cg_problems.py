@@ -79,8 +79,9 @@ def fisher(n: int, condition: float, rng: np.random.Generator) -> System:
 
     Parameters beyond n are frozen: a principal block of F. The observations are those of random actions on CartPole.
     """
+    from autograd.core import make_vjp
+
     from case_studies.trpo.environments import require_gymnasium
-    from case_studies.trpo.objectives import fisher_operator
     from case_studies.trpo.policies import Policy
 
     env = require_gymnasium().make("CartPole-v1")
@@ -93,13 +94,17 @@ def fisher(n: int, condition: float, rng: np.random.Generator) -> System:
     width = 2
     while (policy := Policy.discrete(4, 2, hidden=(width, width))).size < n:
         width += 1
-    F = fisher_operator(policy, observations, policy.initial(rng).astype(np.float64))
-    block = np.empty((n, n))
-    unit = np.zeros(policy.size)
-    for j in range(n):
-        unit[j] = 1.0
-        block[:, j] = F.matvec(unit)[:n]
-        unit[j] = 0.0
-    block = (block + block.T) / 2
-    damping = float(np.linalg.eigvalsh(block)[-1] if n <= 500 else np.linalg.norm(block, 2)) / (condition - 1.0)
-    return block / damping + np.eye(n), block @ rng.standard_normal(n)
+    # With two actions F = (1/N) Σ p(1 - p)·∇d∇dᵀ, d the difference of the two outputs: a Gram matrix of rank N.
+    theta, slopes = policy.initial(rng).astype(np.float64), np.empty((BATCH, n))
+    for slope, observation in zip(slopes, observations, strict=True):
+        pull_back, outputs = make_vjp(lambda t, x=observation[None]: policy.outputs(t, x), theta)
+        p = 1.0 / (1.0 + np.exp(outputs[0, 1] - outputs[0, 0]))
+        slope[:] = np.sqrt(p * (1.0 - p) / BATCH) * pull_back(np.array([[1.0, -1.0]]))[:n]
+    block = slopes.T @ slopes
+    # The largest eigenvalue, of the smaller of the two Gram matrices.
+    gram = slopes @ slopes.T if n > BATCH else block
+    damping = float(np.linalg.eigvalsh(gram)[-1]) / (condition - 1.0)
+    side = block @ rng.standard_normal(n)
+    block /= damping
+    block[np.diag_indices(n)] += 1.0
+    return block, side

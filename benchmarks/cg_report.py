@@ -21,7 +21,9 @@ def write_csv(path: Path, rows: Iterable[Row]) -> None:
     with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
-        writer.writerows({name: f"{x:.4g}" if isinstance(x, float) else x for name, x in row.items()} for row in rows)
+        # An empty cell, and not nan, where there is no time.
+        writer.writerows({name: x if not isinstance(x, float) else "" if np.isnan(x) else f"{x:.4g}"
+                          for name, x in row.items()} for row in rows)
 
 
 def read_csv(path: Path) -> list[Row]:
@@ -47,7 +49,9 @@ def direct_curve(rows: list[Row], problem: str, condition: float, accuracy: floa
 
 
 def crossover(dense: list[Row], iterative: list[Row], name: str = "Cholesky") -> str:
-    """From which n on CG is faster at every larger measured size, interpolated in log time against log n."""
+    """From which n on CG is faster at every larger size that both have, interpolated in log time against log n."""
+    both = {row["n"] for row in dense} & {row["n"] for row in iterative}
+    dense, iterative = ([row for row in line if row["n"] in both] for line in (dense, iterative))
     n = np.array([row["n"] for row in dense])
     # A run that missed its tolerance or was given up counts as infinitely slow.
     ratio = np.array([r["median_s"] / d["median_s"] for r, d in zip(iterative, dense, strict=True)])
@@ -79,16 +83,16 @@ def report(rows: list[Row]) -> str:
         for accuracy in sorted({row["accuracy"] for row in rows}, reverse=True):
             direct = direct_curve(rows, problem, condition, accuracy)
             times = {row["n"]: row["median_s"] for row in direct}
-            curves = {method: curve(rows, problem, condition, method, accuracy) for method in shown}
-            for k, first in enumerate(curves["cg"]):
-                cells = (f"{row['status'] if np.isnan(row['median_s']) else format(1e3 * row['median_s'], '.2f'):>15} "
-                         f"({row['iterations']:>5})" for row in (line[k] for line in curves.values()))
-                time = times.get(first["n"], np.nan)
-                lines.append(f"{accuracy:>8.0e} {first['n']:>7} {1e3 * time:>10.2f} {' '.join(cells)} "
+            curves = {method: {row["n"]: row for row in curve(rows, problem, condition, method, accuracy)}
+                      for method in shown}
+            for n, first in curves["cg"].items():
+                time = times.get(n, np.nan)
+                lines.append(f"{accuracy:>8.0e} {n:>7} {1e3 * time:>10.2f} "
+                             f"{' '.join(_cell(line.get(n)) for line in curves.values())} "
                              f"{first['median_s'] / time:>8.2f}")
             for method in ("cg", "cg-jacobi") if problem == "scaled" else ("cg",):
-                line = [row for row in curves[method] if row["n"] in times]
-                if line:
+                line = list(curves.get(method, {}).values())
+                if any(row["n"] in times for row in line):
                     verdicts.append(f"  {problem:<11} κ = {condition:<6g}, accuracy {accuracy:.0e}, "
                                     f"{HEADS[method]:<11}: {crossover(direct, line, name)}")
     for n in sorted({row["n"] for row in rows}):
@@ -102,6 +106,14 @@ def report(rows: list[Row]) -> str:
         costs.append(f"{ours:.2f} ({theirs:.2f}) at n = {n}")
     return "\n".join([*lines, "\nWhere conjugate gradient overtakes the direct solve:", *verdicts, "\nOne CG iteration "
                       f"costs, in bare matrix-vector products (scipy's cg in parentheses): {', '.join(costs)}."])
+
+
+def _cell(row: Row | None) -> str:
+    """Milliseconds and iterations of one run, its status if it has no time, a dash if it was not asked for."""
+    if row is None:
+        return f"{'–':>23}"
+    time = row["status"] if np.isnan(row["median_s"]) else format(1e3 * row["median_s"], ".2f")
+    return f"{time:>15} ({row['iterations']:>5})"
 
 
 def _pyplot() -> Any:

@@ -1,6 +1,6 @@
 """Conjugate gradient against direct solves: where is the crossover?
 
-    python benchmarks/cg_vs_dense.py [--quick | --reference] --out out/
+    python benchmarks/cg_vs_dense.py [--quick | --reference] [--resume] --out out/
 
 Times LAPACK's Cholesky (dense) and SuperLU (sparse), factorization and solve, against conjugate gradient with and
 without Jacobi's preconditioner, and scipy's `cg` and `minres`, over sizes, spectra, condition numbers and accuracies;
@@ -19,7 +19,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ import scipy
 if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).absolute().parents[1]))
 import convexkit as ck
-from benchmarks.cg_measure import Row, measure
+from benchmarks.cg_measure import ITERATIVE, PATIENCE_RATIO, Row, measure
 from benchmarks.cg_problems import DENSE, make_problem
 from benchmarks.cg_report import plot, plot_surfaces, read_csv, report, write_csv
 
@@ -42,6 +42,8 @@ REFERENCE: dict[str, list[Any]] = {"sizes": [100, 250, 500, 1000, 2000, 4000, 80
                                    "conditions": [1e1, 1e2, 1e4, 1e6, 1e8],
                                    "accuracies": [1e-2, 1e-4, 1e-6, 1e-8, 1e-10],
                                    "large": [1000, 10_000, 100_000, 1_000_000]}
+SPARSE = ("grid", "diagonal plus low rank")
+PROBLEMS = (*DENSE, *SPARSE)
 # A dense problem holds A, a copy that Cholesky overwrites, and what makes A.
 COPIES = 4
 
@@ -58,13 +60,17 @@ def plan(conditions: list[float], every: bool = False) -> list[tuple[str, float]
 def plan_large(conditions: list[float], every: bool = False) -> list[tuple[str, float]]:
     """The sparse grid and the operator: at one condition number, or at every one."""
     chosen = conditions if every else [conditions[len(conditions) // 2]]
-    return [(problem, kappa) for problem in ("grid", "diagonal plus low rank") for kappa in chosen]
+    return [(problem, kappa) for problem in SPARSE for kappa in chosen]
 
 
 def run(sizes: list[int], conditions: list[float], accuracies: list[float], repeats: int, seed: int, threads: int,
-        progress: Callable[[str], Any] = lambda text: None, *, large: list[int] = [], every: bool = False,  # noqa: B006
-        done: Callable[[list[Row]], Any] = lambda rows: None) -> list[Row]:
-    """All measurements, as rows of the CSV; `large` are the sizes of the sparse and operator problems."""
+        progress: Callable[[str], Any] = lambda text: None, *, large: Sequence[int] = (), every: bool = False,
+        problems: Sequence[str] = PROBLEMS, methods: tuple[str, ...] = ITERATIVE, patience: float = PATIENCE_RATIO,
+        known: Sequence[Row] = (), done: Callable[[list[Row]], Any] = lambda rows: None) -> list[Row]:
+    """All measurements, as rows of the CSV; `large` are the sizes of the sparse and operator problems.
+
+    `known` rows of earlier runs come first, and what they hold (problem, size, condition) is not measured again.
+    """
     try:
         from threadpoolctl import threadpool_limits
 
@@ -78,21 +84,27 @@ def run(sizes: list[int], conditions: list[float], accuracies: list[float], repe
     common = {"threads": used, "seed": seed, "convexkit": ck.__version__, "numpy": np.__version__,
               "scipy": scipy.__version__, "python": platform.python_version(),
               "machine": f"{platform.machine()} {os.cpu_count()} cores"}
-    rows: list[Row] = []
+    rows = list(known)
+    held = {(row["problem"], row["n"], row["condition"]) for row in known}
+    planned = [(*pair, sizes) for pair in plan(conditions, every)] \
+        + [(*pair, large) for pair in plan_large(conditions, every)]
     with limited:
-        for problem, condition, ns in [(*pair, sizes) for pair in plan(conditions, every)] \
-                + [(*pair, large) for pair in plan_large(conditions, every)]:
+        for problem, condition, ns in planned:
+            if problem not in problems:
+                continue
             for n in ns:
+                if (problem, n if problem != "grid" else round(n**0.5) ** 2, condition) in held:
+                    continue
                 try:
                     A, b = make_problem(problem, n, condition, np.random.default_rng([seed, n]))
                 except ImportError as error:  # the Fisher matrix needs gymnasium
                     progress(f"skipped {problem}: {error}")
                     break
                 rows += [{"problem": problem, "n": b.size, "condition": condition, **common, **row}
-                         for row in measure(A, b, accuracies, repeats, clock)]
+                         for row in measure(A, b, accuracies, repeats, clock, methods, patience)]
+                done(rows)
             else:
                 progress(f"measured {problem}, condition {condition:g}")
-            done(rows)
     return rows
 
 
@@ -108,6 +120,13 @@ def main(argv: list[str] | None = None) -> int:
                              ("accuracies", float, "relative residuals to reach"),
                              ("large", int, "numbers of unknowns of the sparse and operator problems")]:
         parser.add_argument(f"--{name}", type=kind, nargs="+", help=text)
+    parser.add_argument("--problems", nargs="+", choices=PROBLEMS, default=PROBLEMS, metavar="NAME",
+                        help=f"only these, of {', '.join(PROBLEMS)}")
+    parser.add_argument("--peers", nargs="*", choices=ITERATIVE[1:], default=ITERATIVE[1:], metavar="NAME",
+                        help=f"besides cg and the direct solver only these, of {', '.join(ITERATIVE[1:])}")
+    parser.add_argument("--patience", type=float, default=PATIENCE_RATIO,
+                        help="give an iterative run up after so many times the direct solver's time (default 6)")
+    parser.add_argument("--resume", action="store_true", help="keep what the table in --out holds, and add to it")
     parser.add_argument("--max-n", type=int, default=4000,
                         help="leave out larger dense problems (20000 takes 13 GB; default 4000)")
     parser.add_argument("--repeats", type=int, default=3, help="runs of each method; three times as many if short")
@@ -121,14 +140,21 @@ def main(argv: list[str] | None = None) -> int:
         setattr(args, name, sorted(set(default if getattr(args, name) is None else getattr(args, name))))
     for name, low, high in [("sizes", 2, 20000), ("conditions", 1, 1e12), ("accuracies", 1e-14, 0.5),
                             ("large", 4, 1e7), ("max_n", 2, 20000), ("repeats", 1, 1000), ("seed", 0, 2**32),
-                            ("threads", 1, 1024)]:
+                            ("threads", 1, 1024), ("patience", 0.1, 1e6)]:
         if not all(low <= value <= high for value in np.atleast_1d(getattr(args, name))):
             print(f"cg_vs_dense: --{name.replace('_', '-')} must lie between {low:g} and {high:g}.", file=sys.stderr)
             return 2
     csv_path = args.out / "cg_vs_dense.csv"
+    known: list[Row] = []
     try:
         args.out.mkdir(parents=True, exist_ok=True)
         open(csv_path, "a").close()
+        if args.resume:
+            known = read_csv(csv_path)
+    except (ValueError, KeyError) as error:
+        print(f"cg_vs_dense: cannot add to {csv_path}: it is not a table of this benchmark ({error}).",
+              file=sys.stderr)
+        return 2
     except OSError as error:
         print(f"cg_vs_dense: cannot write to {args.out}: {error.strerror}.", file=sys.stderr)
         return 2
@@ -141,7 +167,8 @@ def main(argv: list[str] | None = None) -> int:
         progress(f"left out n = {', '.join(map(str, left_out))}: beyond --max-n {args.max_n}; the largest would take "
                  f"{COPIES * 8 * left_out[-1] ** 2 / 1e9:.1f} GB.")
     run([n for n in args.sizes if n <= args.max_n], args.conditions, args.accuracies, args.repeats, args.seed,
-        args.threads, progress, large=args.large, every=args.reference, done=lambda rows: write_csv(csv_path, rows))
+        args.threads, progress, large=args.large, every=args.reference, problems=args.problems,
+        methods=("cg", *args.peers), patience=args.patience, known=known, done=lambda rows: write_csv(csv_path, rows))
     rows = read_csv(csv_path)
     print(f"{report(rows)}\n\nTable: {csv_path}")
     try:

@@ -8,9 +8,10 @@ import pytest
 from scipy.optimize import linprog
 
 import convexkit as ck
-from convexkit import solver
 from convexkit.quadratic import doubtful
 from convexkit.solution import Status
+from convexkit.solver import one as front
+from convexkit.solver import verdict
 
 from .gallery import CASES, disc, random_qcqp
 
@@ -276,14 +277,16 @@ def _fails_to_find_a_feasible_point(kind):
             return outcome
         return dataclasses.replace(outcome, kind=kind, point=dataclasses.replace(outcome.point, x=np.full(2, -1.0)))
 
-    solver_run = solver.run
+    solver_run = front.run
     return run
 
 
 @pytest.mark.parametrize(("kind", "status"), [("stalled", Status.NUMERICAL_ERROR), ("time_limit", Status.TIME_LIMIT),
                                               ("iteration_limit", Status.ITERATION_LIMIT)])
 def test_a_falling_direction_without_a_feasible_point_is_no_proof(monkeypatch, kind, status):
-    monkeypatch.setattr(solver, "run", _fails_to_find_a_feasible_point(kind))
+    run = _fails_to_find_a_feasible_point(kind)
+    for module in (front, verdict):
+        monkeypatch.setattr(module, "run", run)
     problem = CASES["unbounded_lp"]().problem
     solution = ck.solve(problem)
     assert solution.status is status
@@ -467,7 +470,7 @@ def test_large_dense_rows_without_weight_need_not_be_convex_for_the_answer_to_be
 def test_a_large_dense_problem_agrees_with_the_check_of_every_row(monkeypatch):
     problem = large_dense(0.5)
     quick = ck.solve(problem)
-    monkeypatch.setattr("convexkit.solver.LATE", N_LATE)
+    monkeypatch.setattr("convexkit.solver.convexity.LATE", N_LATE)
     slow = ck.solve(problem)
     assert quick.status is slow.status is Status.OPTIMAL
     assert quick.value == slow.value
