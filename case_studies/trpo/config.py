@@ -151,8 +151,8 @@ class TrpoConfig:
     def for_env(cls, env: str, **settings: Any) -> TrpoConfig:
         """The settings of `settings.toml` for an environment, and those given here on top of them.
 
-        >>> TrpoConfig.for_env("Pendulum-v1").gamma, TrpoConfig.for_env("Pendulum-v1", gamma=0.95).gamma
-        (0.9, 0.95)
+        >>> TrpoConfig.for_env("Pendulum-v1").gamma, TrpoConfig.for_env("Pendulum-v1", gamma=0.9).gamma
+        (0.95, 0.9)
         """
         return cls.from_dict({**tuned(env), **settings, "env": env})
 

@@ -64,7 +64,7 @@ def test_every_section_of_the_settings_file_is_valid_and_names_its_source():
 
 
 def test_settings_given_come_before_those_of_the_file_and_those_before_the_defaults():
-    assert TrpoConfig.for_env("Pendulum-v1").gamma == 0.9
+    assert TrpoConfig.for_env("Pendulum-v1").gamma == 0.95
     assert TrpoConfig.for_env("Pendulum-v1", gamma=0.5).gamma == 0.5
     assert TrpoConfig.for_env("MountainCar-v0") == TrpoConfig(env="MountainCar-v0")
     with pytest.raises(ck.ProblemError, match="unknown setting 'speed'"):
