@@ -24,11 +24,12 @@ def compiled(function: Callable, allocates: bool = False, **options: Any) -> Any
     References to arrays are counted only in a function that makes arrays: counting costs more than the arithmetic of
     eight variables.
     """
+    settings: dict[str, Any] = {"cache": True, "error_model": "numpy", "fastmath": {"reassoc", "contract"},
+                                "_nrt": allocates, **options}
     before = vars(config)["CACHE_DIR"]
     vars(config)["CACHE_DIR"] = PLACE
     try:
-        return njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract"}, _nrt=allocates,
-                    **options)(function)
+        return njit(**settings)(function)
     finally:
         vars(config)["CACHE_DIR"] = before
 
