@@ -83,7 +83,7 @@ def crossover(dense: list[Row], iterative: list[Row], name: str = "Cholesky") ->
     gain = f"{1 / ratio[-1]:.3g}× faster at n = {sizes[-1]}"
     if where == 0.0:
         return f"CG wins throughout, from n = {sizes[0]} ({gain})"
-    sign = "≤" if where in sizes and np.isnan(ratio[sizes.index(where) - 1]) else "≈"
+    sign = "≤" if where in sizes and np.isnan(ratio[sizes.index(int(where)) - 1]) else "≈"
     return f"CG wins from n {sign} {where:.0f} ({gain})"
 
 
