@@ -120,11 +120,12 @@ class TrpoConfig:
                               "measured on CartPole: 0.03 is slow, 3 is unsteady", POSITIVE)
     value_passes: int = setting(1, "Passes over each batch to fit the baseline to it; 0 freezes the baseline.",
                                 "measured: benchmarks/trpo_value_fit.py", AT_LEAST_ZERO)
-    value_parts: int = setting(3, "Random parts of the batch in a pass, one fitting step on each.",
-                               "measured: benchmarks/trpo_value_fit.py", AT_LEAST_ONE)
-    value_cg_iterations: int = setting(4, "Largest number of conjugate gradient iterations in each of these steps.",
-                                       "measured: benchmarks/trpo_value_fit.py", AT_LEAST_ONE)
-    value_damping: float = setting(0.03, "Multiple of the identity added to the baseline's Gauss-Newton matrix.",
+    value_rows: int = setting(200, "Rows in each of the random parts that a pass deals the batch to, one fitting step "
+                                   "on each; a step solves a system of so many equations.",
+                              "measured: benchmarks/trpo_value_fit.py", Interval(1, 2000, True, True))
+    value_cg_iterations: int = setting(50, "Largest number of conjugate gradient iterations in each of these steps.",
+                                       "measured: from 30 on it is not reached as a rule", AT_LEAST_ONE)
+    value_damping: float = setting(0.1, "Multiple of the identity added to the baseline's Gauss-Newton matrix.",
                                    "measured: benchmarks/trpo_value_fit.py", POSITIVE)
     initial_log_std: float = setting(0.0, "Logarithm of the first standard deviation of continuous actions.",
                                      "stable-baselines3", Interval())

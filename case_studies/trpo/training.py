@@ -151,7 +151,7 @@ class Trainer:
         clock.append(time.process_time())
         self.baseline = self.baseline.fitted(
             observations, targets, self._random(4, self.iteration), passes=config.value_passes,
-            parts=config.value_parts, cg_iterations=config.value_cg_iterations, damping=config.value_damping)
+            rows=config.value_rows, cg_iterations=config.value_cg_iterations, damping=config.value_damping)
         clock.append(time.process_time())
         if config.normalize_observations:
             self.moments = self.moments.updated(batch.flat(batch.observations))

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from case_studies.trpo.baseline import Baseline, explained_variance
+import convexkit as ck
+from case_studies.trpo.baseline import SCALE_FALL, Baseline, explained_variance, gauss_newton_step
 from case_studies.trpo.networks import Mlp
 from case_studies.trpo.normalization import RunningMoments
 
@@ -30,7 +31,7 @@ def test_a_step_on_the_whole_batch_never_raises_the_loss():
     x, targets = data()
     baseline, loss = start(), np.inf
     for _ in range(10):
-        baseline = baseline.fitted(x, targets, RNG, parts=1)
+        baseline = baseline.fitted(x, targets, RNG, rows=len(x))
         now = np.mean((baseline.values(x) - targets) ** 2)
         assert now <= loss * (1 + 1e-5)
         loss = now
@@ -96,6 +97,39 @@ def test_the_same_random_numbers_give_the_same_fit():
     assert once.weights.tobytes() == twice.weights.tobytes()
 
 
-def test_more_parts_than_rows_are_as_many_as_rows():
+def test_parts_of_more_rows_than_there_are_or_of_one_row_are_ordinary():
     x, targets = data(3)
-    assert np.isfinite(start().fitted(x, targets, RNG, parts=10).weights).all()
+    for rows in (1, 2, 1000):
+        assert np.isfinite(start().fitted(x, targets, RNG, rows=rows).weights).all()
+
+
+def test_a_fitting_step_is_the_damped_gauss_newton_step_of_the_dense_jacobian():
+    # minimise (1/2m)‖e - Jp‖² + (damping/2)‖p‖²: (JᵀJ/m + damping·I) p = Jᵀe/m
+    rng = np.random.default_rng(0)
+    network = Mlp((3, 5, 4, 1), "elu")
+    theta, x = network.initial(rng).astype(np.float64), rng.standard_normal((20, 3))
+    goal = network(theta, x)[:, 0] + 0.01 * rng.standard_normal(20)  # so near that the line search takes it whole
+    J = np.stack([ck.gradient(lambda t, i=i: network(t, x[i:i + 1])[0, 0], theta) for i in range(20)])
+    p = np.linalg.solve(J.T @ J / 20 + 0.3 * np.eye(theta.size), J.T @ (goal - network(theta, x)[:, 0]) / 20)
+    new = gauss_newton_step(network, theta, x, goal, share=1.0, cg_iterations=100, damping=0.3, rtol=1e-12)
+    np.testing.assert_allclose(new - theta, p, rtol=1e-8, atol=1e-12)
+    half = gauss_newton_step(network, theta, x, goal, share=0.5, cg_iterations=100, damping=0.3, rtol=1e-12)
+    np.testing.assert_allclose(half - theta, 0.5 * p, rtol=1e-8, atol=1e-12)
+
+
+def test_a_fit_that_is_perfect_stays():
+    x, _ = data(10)
+    network = Mlp((3, 5, 1))
+    theta = network.initial(np.random.default_rng(0))
+    stayed = gauss_newton_step(network, theta, x, network(theta, x)[:, 0], share=1.0, cg_iterations=10, damping=0.1)
+    np.testing.assert_array_equal(stayed, theta)
+
+
+def test_one_batch_of_nearly_equal_targets_does_not_blow_up_the_last_layer():
+    x, targets = data()
+    baseline = start().fitted(x, targets, RNG)
+    calm = baseline.fitted(x, 200.0 + 1e-9 * (targets - 200.0), RNG)
+    assert calm.scale == pytest.approx(SCALE_FALL * baseline.scale)
+    assert np.abs(calm.weights).max() < 10
+    again = calm.fitted(x, targets, RNG)
+    assert explained_variance(again.values(x), targets) > 0.5

@@ -147,7 +147,7 @@ def test_a_run_that_strayed_says_so(half, monkeypatch, capsys):
 
 @pytest.mark.skipif(os.name == "nt", reason="sends SIGKILL")
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path):
-    config = replace(SHORT, batch_size=300, steps=300_000, envs=2)
+    config = TrpoConfig.for_env("CartPole-v1", batch_size=300, steps=300_000, envs=2, hidden=(16,))
     options = ["--batch-size", "300", "--steps", "300000", "--envs", "2", "--hidden", "16"]
     run = tmp_path / "run"
     command = [sys.executable, "-m", "case_studies.trpo", "train", *options, "--out", str(run)]
