@@ -99,6 +99,9 @@ class TrpoConfig:
                                 "Schulman et al. 2016", SHARE)
     max_kl: float = setting(0.01, "Trust region: the largest mean KL divergence of one update.",
                             "Schulman et al. 2015", POSITIVE)
+    anneal_steps: int = setting(0, "Steps over which max_kl falls in a straight line to a twentieth of itself, where it "
+                                   "stays; 0 keeps it constant. A number of its own, so that a longer run begins like "
+                                   "a shorter one.", "as learning rates are annealed", AT_LEAST_ZERO)
     damping: float = setting(0.1, "Multiple of the identity added to the Fisher matrix.",
                              "Spinning Up", POSITIVE)
     adaptive_damping: bool = setting(False, "Raise the damping after a shortened step, lower it after a full one.",
@@ -149,8 +152,8 @@ class TrpoConfig:
     def for_env(cls, env: str, **settings: Any) -> TrpoConfig:
         """The settings of `settings.toml` for an environment, and those given here on top of them.
 
-        >>> TrpoConfig.for_env("Pendulum-v1").gamma, TrpoConfig.for_env("Pendulum-v1", gamma=0.95).gamma
-        (0.9, 0.95)
+        >>> TrpoConfig.for_env("Pendulum-v1").gamma, TrpoConfig.for_env("Pendulum-v1", gamma=0.9).gamma
+        (0.95, 0.9)
         """
         return cls.from_dict({**tuned(env), **settings, "env": env})
 

@@ -120,8 +120,9 @@ def _actions(name: str, space: Any) -> tuple[Distribution, Callable[[np.ndarray]
         low, high, shape, dtype = space.low.reshape(-1), space.high.reshape(-1), space.shape, space.dtype
 
         def vectors(actions: np.ndarray) -> list[Any]:
-            # The policy's density is that of the unclipped action; clipping belongs to the environment.
-            return list(np.clip(actions, low, high).astype(dtype, copy=False).reshape(len(actions), *shape))
+            # The policy's density is that of the unclipped action; clipping belongs to the environment. np.clip says
+            # the same in four times the time.
+            return list(np.minimum(np.maximum(actions, low), high).astype(dtype, copy=False).reshape(len(actions), *shape))
 
         return DiagonalGaussian(int(np.prod(shape))), vectors
     raise ck.ProblemError(f"env = {name!r} has actions of type {type(space).__name__}; "

@@ -80,7 +80,7 @@ def load_actor(run: Path, **options: Any) -> tuple[Checkpoint, Any, dict[str, Ch
     except BaseException:
         env.close()
         raise
-    actor = policy.actor(stored.theta, 1, *stored.moments.shift_and_scale())
+    actor = policy.actor(stored.theta, 1, *stored.moments.shift_and_scale(), stored.moments.limit)
     distribution = policy.distribution
 
     def outputs(observation: Any) -> np.ndarray:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 
 # A deviation below this share of the mean is rounding of float32 observations: the feature is constant.
 CONSTANT = 1e-6
+# A feature further than so many deviations from its mean counts as that far: one that hardly ever stirs, like a
+# contact force, would swamp the network when it does. stable-baselines3 (VecNormalize) has the same number.
+LIMIT = 10.0
 
 
 @dataclass(frozen=True)
@@ -52,3 +56,19 @@ class RunningMoments:
         deviation = np.sqrt(self.squares / self.count)
         constant = deviation <= CONSTANT * np.abs(self.mean)
         return self.mean.astype(np.float32), np.where(constant, 1.0, deviation).astype(np.float32)
+
+    @property
+    def limit(self) -> float:
+        """Largest size of a normalised feature; none before anything was seen, when deviations are not known."""
+        return LIMIT if self.count else inf
+
+    def normalized(self, rows: np.ndarray) -> np.ndarray:
+        """(x - mean) / deviation, within the limit; float32 for float32 rows (N, d).
+
+        >>> import numpy as np
+        >>> moments = RunningMoments.start(1).updated(np.array([[-1.0], [1.0]]))
+        >>> moments.normalized(np.array([[0.5], [300.0]], np.float32)).tolist()
+        [[0.5], [10.0]]
+        """
+        shift, scale = self.shift_and_scale()
+        return np.clip((rows - shift) / scale, -self.limit, self.limit)

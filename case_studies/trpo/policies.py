@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 import autograd.numpy as anp
@@ -80,10 +81,10 @@ class Policy:
         repeated = anp.dot(np.ones((len(observations), 1), observations.dtype), anp.reshape(log_std, (1, -1)))
         return anp.concatenate((heads, repeated), axis=1)
 
-    def actor(self, theta: np.ndarray, rows: int, shift: np.ndarray, scale: np.ndarray
+    def actor(self, theta: np.ndarray, rows: int, shift: np.ndarray, scale: np.ndarray, limit: float = inf
               ) -> Callable[[np.ndarray], np.ndarray]:
-        """`outputs` for `rows` raw observations at a time, normalised by shift and scale, made to be fast."""
-        forward = self.network.fast_forward(theta[:self.network.size], rows, shift, scale)
+        """`outputs` for `rows` raw observations at a time, normalised by shift, scale and limit, made to be fast."""
+        forward = self.network.fast_forward(theta[:self.network.size], rows, shift, scale, limit)
         if not self.extra:
             return forward
         outputs = np.empty((rows, self.distribution.outputs), theta.dtype)

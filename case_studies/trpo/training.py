@@ -41,6 +41,7 @@ from .run_folder import (
 from .update import UpdateResult, next_damping, npg_update, trpo_update, vpg_update
 
 WINDOW = 100  # episodes in mean_return_100
+ANNEALED_TO = 0.05  # share of max_kl: the length of a step goes with its square root, to a bit over a fifth
 RESERVE = 2**25 - 2**16  # bytes; 32 MiB is the most that glibc's allocator adapts to
 
 
@@ -133,13 +134,12 @@ class Trainer:
         config = self.config
         self.iteration += 1
         clock = [time.process_time()]
-        shift, scale = self.moments.shift_and_scale()
-        actor = self.policy.actor(self.theta, config.envs, shift, scale)
+        actor = self.policy.actor(self.theta, config.envs, *self.moments.shift_and_scale(), self.moments.limit)
         batch = self.collector.collect(actor, self.policy.distribution, config.horizon,
                                        self._random(2, self.iteration))
         clock.append(time.process_time())
-        observations = (batch.flat(batch.observations) - shift) / scale
-        values, advantages = self._evaluate(batch, observations, shift, scale)
+        observations = self.moments.normalized(batch.flat(batch.observations))
+        values, advantages = self._evaluate(batch, observations)
         targets = values + advantages
         outputs = self.policy.outputs(self.theta, observations)
         update = self._improve(observations, batch.flat(batch.actions), standardized(advantages), outputs)
@@ -166,12 +166,11 @@ class Trainer:
             update.line_search_trials, update.step, used, explained, entropy)
         return record, dict(zip(("rollout", "update", "value_fit"), np.diff(clock).tolist(), strict=True))
 
-    def _evaluate(self, batch: Batch, observations: np.ndarray, shift: np.ndarray, scale: np.ndarray
-                  ) -> tuple[np.ndarray, np.ndarray]:
+    def _evaluate(self, batch: Batch, observations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Values and advantages of all steps, flat: one pass of the baseline, one recursion per environment."""
         ends = np.concatenate([batch.last_observations, batch.final_observations])
         values = self.baseline.values(observations).reshape(batch.rewards.shape)
-        last, final = np.split(self.baseline.values((ends - shift) / scale), [len(batch.last_observations)])
+        last, final = np.split(self.baseline.values(self.moments.normalized(ends)), [len(batch.last_observations)])
         following = batch.next_values(values, last, final)
         advantages = np.stack([
             gae(batch.rewards[:, n], values[:, n], following[:, n], batch.terminated[:, n], batch.truncated[:, n],
@@ -188,7 +187,7 @@ class Trainer:
         fisher = fisher_operator(self.policy, share_of(observations, config.metric_share), self.theta)
         if config.algorithm == "vpg":
             return vpg_update(self.theta, loss, kl, fisher, step=config.vpg_step)
-        common: dict[str, Any] = {"max_kl": config.max_kl, "damping": self.damping,
+        common: dict[str, Any] = {"max_kl": trust_region(config, self.env_steps), "damping": self.damping,
                                   "cg_iterations": config.cg_iterations, "cg_rtol": config.cg_rtol}
         if config.algorithm == "npg":
             return npg_update(self.theta, loss, kl, fisher, **common)
@@ -219,6 +218,18 @@ class Trainer:
         self.iteration, self.env_steps, self.episodes = stored.iteration, stored.env_steps, stored.episodes
         self.recent.extend(stored.recent)
         return self.collector.resume(stored.standing)
+
+
+def trust_region(config: TrpoConfig, env_steps: int) -> float:
+    """The largest mean KL of the update that follows `env_steps` steps: max_kl, or what annealing leaves of it.
+
+    >>> config = TrpoConfig(max_kl=0.02, anneal_steps=1000)
+    >>> trust_region(config, 0), trust_region(config, 500), trust_region(config, 5000)
+    (0.02, 0.01, 0.001)
+    """
+    if not config.anneal_steps:
+        return config.max_kl
+    return config.max_kl * max(1.0 - env_steps / config.anneal_steps, ANNEALED_TO)
 
 
 def standardized(advantages: np.ndarray) -> np.ndarray:

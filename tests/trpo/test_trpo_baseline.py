@@ -91,6 +91,10 @@ def test_a_constant_feature_is_not_scaled():
     np.testing.assert_array_equal(RunningMoments.start(2).shift_and_scale(), [[0.0, 0.0], [1.0, 1.0]])
 
 
+def test_nothing_is_limited_before_anything_was_seen():
+    np.testing.assert_array_equal(RunningMoments.start(1).normalized(np.array([[1e6]])), [[1e6]])
+
+
 def test_the_same_random_numbers_give_the_same_fit():
     x, targets = data()
     once, twice = (start().fitted(x, targets, np.random.default_rng(5)) for _ in range(2))

@@ -19,6 +19,7 @@ def test_every_setting_has_a_sentence_and_numbers_have_a_range():
     ({"gamma": "high"}, "gamma must be a number; got 'high'."),
     ({"gamma": float("nan")}, "gamma = nan is out of range"),
     ({"max_kl": 0.0}, "max_kl = 0 is out of range"),
+    ({"anneal_steps": -1}, "anneal_steps = -1 is out of range; expected an integer in [0, inf)."),
     ({"steps": 2.5}, "steps must be an integer; got 2.5."),
     ({"envs": True}, "envs must be an integer; got True."),
     ({"hidden": (64, 0)}, "hidden = 0 is out of range"),
@@ -63,7 +64,7 @@ def test_every_section_of_the_settings_file_is_valid_and_names_its_source():
 
 
 def test_settings_given_come_before_those_of_the_file_and_those_before_the_defaults():
-    assert TrpoConfig.for_env("Pendulum-v1").gamma == 0.9
+    assert TrpoConfig.for_env("Pendulum-v1").gamma == 0.95
     assert TrpoConfig.for_env("Pendulum-v1", gamma=0.5).gamma == 0.5
     assert TrpoConfig.for_env("MountainCar-v0") == TrpoConfig(env="MountainCar-v0")
     with pytest.raises(ck.ProblemError, match="unknown setting 'speed'"):

@@ -4,6 +4,7 @@ import pytest
 
 import convexkit as ck
 from case_studies.trpo.networks import Mlp, dense_layer
+from case_studies.trpo.normalization import LIMIT, RunningMoments
 from case_studies.trpo.policies import Policy
 
 NETWORK = Mlp((3, 7, 5, 2))
@@ -143,6 +144,18 @@ def test_fast_forward_is_the_network_on_normalised_inputs(rows):
     expected = NETWORK(theta, (x - shift) / scale)
     np.testing.assert_allclose(forward(x), expected, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(forward(x), expected, rtol=1e-4, atol=1e-5)  # buffers are reused, inputs kept
+
+
+def test_fast_forward_limits_its_inputs_as_the_normaliser_does():
+    theta, x = theta_and_inputs(np.float32, 4)
+    moments = RunningMoments.start(3).updated(np.random.default_rng(0).standard_normal((50, 3)))
+    x[0], x[1] = [1e3, 0.0, -1e9], [0.0, -50.0, 0.0]
+    normalized = moments.normalized(x)
+    assert normalized.dtype == np.float32 and np.abs(normalized).max() == LIMIT
+    kept = x.copy()
+    forward = NETWORK.fast_forward(theta, 4, *moments.shift_and_scale(), moments.limit)
+    np.testing.assert_allclose(forward(x), NETWORK(theta, normalized), rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(x, kept)
 
 
 @pytest.mark.parametrize("policy", [Policy.discrete(3, 4), Policy.continuous(3, 2, initial_log_std=-0.5)],

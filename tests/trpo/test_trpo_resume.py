@@ -55,6 +55,7 @@ def test_two_halves_are_the_whole(whole, half):
     {"env": "Hopper-v5", "batch_size": 300, "envs": 1},
     {"algorithm": "npg", "metric_share": 0.3},
     {"algorithm": "vpg"},
+    {"anneal_steps": 2500},
     {"adaptive_damping": True, "activation": "relu", "normalize_observations": False},
 ], ids=lambda settings: settings.get("env", settings.get("algorithm", "adaptive")))
 def test_two_halves_are_the_whole_with_other_environments_and_settings(settings, tmp_path):

@@ -12,7 +12,7 @@ from case_studies.trpo.config import TrpoConfig
 from case_studies.trpo.evaluation import evaluate
 from case_studies.trpo.plots import plot
 from case_studies.trpo.run_folder import read_progress
-from case_studies.trpo.training import standardized, train
+from case_studies.trpo.training import standardized, train, trust_region
 
 gymnasium = pytest.importorskip("gymnasium")
 
@@ -69,6 +69,24 @@ def test_continuous_actions_are_trained(tmp_path):
     assert result.threshold is None
     assert result.solved_at is None
     assert evaluate(tmp_path / "run", episodes=2)["deterministic"].returns.shape == (2,)
+
+
+@pytest.mark.parametrize("algorithm", ["trpo", "npg"])
+def test_an_annealed_trust_region_shrinks_as_it_was_told(algorithm, tmp_path):
+    config = replace(SHORT, algorithm=algorithm, anneal_steps=4000, steps=6000, max_kl=0.02, damping=1e-4)
+    records = train(config, tmp_path / "run").records
+    regions = [0.02, 0.015, 0.01, 0.005, 0.001, 0.001]
+    np.testing.assert_allclose([trust_region(config, 1000 * i) for i in range(6)], regions)
+    assert all(0 < record.kl <= region for record, region in zip(records, regions, strict=True) if algorithm == "trpo")
+    # The model's step ends on the boundary of the damped region, which so light a damping hardly moves.
+    predicted = [record.predicted_kl / record.step**2 for record in records]
+    np.testing.assert_allclose(predicted, regions, rtol=0.05)
+
+
+def test_a_longer_run_begins_like_a_shorter_one_though_both_are_annealed(tmp_path):
+    config = replace(SHORT, anneal_steps=2000)
+    short, long = (train(replace(config, steps=steps), tmp_path / str(steps)) for steps in (2000, 3000))
+    assert long.records[:2] == short.records
 
 
 def test_the_budget_is_rounded_down_to_whole_batches(tmp_path):
