@@ -21,8 +21,9 @@ from .equalities import Independence, independence
 
 # A row's own column must hold this share of its largest entry, or it is hardly its own.
 OWN = 1e-3
-# The ε above, and the pivots that are suspected: those below SUSPECTED·ε for each row that a combination may have.
-SHIFT, SUSPECTED = 1e-12, 10.0
+# The ε above, and the pivots below which a row is suspected. ε‖y‖² is large where a combination takes many rows and the
+# last one little; where a suspect for that is none, others may follow from it, and only the smallest are looked at.
+SHIFT, SUSPECTED = 1e-12, (1e-5, 1e-9)
 # What rounding may leave of a dependent row, relative to the terms that cancel.
 ROUNDING = 1e-12
 REFINEMENTS = 5
@@ -87,42 +88,44 @@ def _without_own_columns(A: Any) -> np.ndarray:
 def _combinations(R: Any) -> tuple[np.ndarray, np.ndarray]:
     """Dependent rows, and a (rows, dependent) matrix Y with R[dependent] = YᵀR, zero on the dependent rows."""
     rows = R.shape[0]
-    nothing = np.zeros(0, dtype=np.intp), np.zeros((rows, 0))
     products = float((np.bincount(R.indices).astype(float)**2).sum())
-    if not rows or products > max(PRODUCTS, PRODUCTS_EACH * R.nnz):
-        return nothing
-    gram = sp.csc_array(R @ R.T)
-    try:
-        pivots, order = _pivots(gram, SHIFT)
-        suspected = order[pivots <= SUSPECTED * SHIFT * rows]
-        if not suspected.size or suspected.size * rows > NUMBERS:
-            return nothing
-        others = np.setdiff1d(np.arange(rows), suspected)
-        solve = _factored(gram[others][:, others], SHIFT).solve if others.size else None
-    except RuntimeError:  # a pivot is exactly zero
-        return nothing
-    known, asked = R[others], R[suspected].toarray()
-    y = np.zeros((others.size, suspected.size))
+    if rows and products <= max(PRODUCTS, PRODUCTS_EACH * R.nnz):
+        gram = sp.csc_array(R @ R.T)
+        try:
+            factors = _factored(gram)
+            pivots = factors.U.diagonal()[factors.perm_c]  # perm_c[k] is the position that row k moves to
+            for limit in SUSPECTED:
+                suspects = np.flatnonzero(pivots <= limit)
+                if not suspects.size:
+                    break
+                if suspects.size * rows > NUMBERS:
+                    continue
+                others = np.flatnonzero(pivots > limit)
+                y, follows = _fitted(R, gram, suspects, others)
+                if follows.all() or limit == SUSPECTED[-1]:
+                    Y = np.zeros((rows, int(follows.sum())))
+                    Y[others] = y[:, follows]
+                    return suspects[follows], Y
+        except RuntimeError:  # a pivot is exactly zero
+            pass
+    return np.zeros(0, dtype=np.intp), np.zeros((rows, 0))
+
+
+def _fitted(R: Any, gram: Any, suspects: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The least-squares combinations y of `others` for each suspect, and for which of them nothing is left over."""
+    y = np.zeros((others.size, suspects.size))
+    known, asked = R[others], R[suspects].toarray()
     left = asked
-    for _ in range(REFINEMENTS if solve is not None else 0):
-        y += solve(known @ left.T)
-        left = asked - (known.T @ y).T
+    if others.size:
+        factors = _factored(gram[others][:, others])
+        for _ in range(REFINEMENTS):
+            y += factors.solve(known @ left.T)
+            left = asked - (known.T @ y).T
     terms = np.abs(asked) + (abs(known).T @ np.abs(y)).T
-    follows = np.abs(left).max(axis=1, initial=0.0) <= ROUNDING * terms.max(axis=1, initial=0.0)
-    Y = np.zeros((rows, int(follows.sum())))
-    Y[others] = y[:, follows]
-    return suspected[follows], Y
+    return y, np.abs(left).max(axis=1, initial=0.0) <= ROUNDING * terms.max(axis=1, initial=0.0)
 
 
-def _factored(gram: Any, shift: float) -> Any:
-    """LU factors of a sparse positive semidefinite matrix plus shift·I, without pivoting."""
-    return splu(sp.csc_matrix(gram + shift * sp.eye_array(gram.shape[0], format="csc")), permc_spec="MMD_AT_PLUS_A",
-                diag_pivot_thresh=0.0, options={"SymmetricMode": True})
-
-
-def _pivots(gram: Any, shift: float) -> tuple[np.ndarray, np.ndarray]:
-    """The pivots, and which row each belongs to."""
-    factors = _factored(gram, shift)
-    order = np.empty(gram.shape[0], dtype=np.intp)
-    order[factors.perm_c] = np.arange(gram.shape[0])
-    return factors.U.diagonal(), order
+def _factored(gram: Any) -> Any:
+    """LU factors of a sparse positive semidefinite matrix plus εI, without pivoting."""
+    shifted = sp.csc_matrix(gram + SHIFT * sp.eye_array(gram.shape[0], format="csc"))
+    return splu(shifted, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
