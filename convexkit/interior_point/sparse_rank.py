@@ -22,11 +22,15 @@ from .equalities import Independence, independence
 # A row's own column must hold this share of its largest entry, or it is hardly its own.
 OWN = 1e-3
 # The ε above, and the pivots below which a row is suspected. ε‖y‖² is large where a combination takes many rows and the
-# last one little; where a suspect for that is none, others may follow from it, and only the smallest are looked at.
+# last one little. Where too many are suspected, only those below the second number are.
 SHIFT, SUSPECTED = 1e-12, (1e-5, 1e-9)
 # What rounding may leave of a dependent row, relative to the terms that cancel.
 ROUNDING = 1e-12
 REFINEMENTS = 5
+# How many suspects may turn out to be none.
+ROUNDS = 20
+# Entries of a combination up to this are left alone, and how many exchanges may be made for each dependent row.
+MAGNIFIED, EXCHANGES = 2.0, 5
 # RRᵀ is formed if it takes no more products than this, and this many for each entry of A; candidates are looked at if
 # their combinations take no more than this many numbers.
 PRODUCTS, PRODUCTS_EACH, NUMBERS = 10_000, 50, 2_000_000
@@ -88,31 +92,42 @@ def _without_own_columns(A: Any) -> np.ndarray:
 def _combinations(R: Any) -> tuple[np.ndarray, np.ndarray]:
     """Dependent rows, and a (rows, dependent) matrix Y with R[dependent] = YᵀR, zero on the dependent rows."""
     rows = R.shape[0]
+    Y, dependent = np.zeros((rows, 0)), np.zeros(0, dtype=np.intp)
     products = float((np.bincount(R.indices).astype(float)**2).sum())
-    if rows and products <= max(PRODUCTS, PRODUCTS_EACH * R.nnz):
-        gram = sp.csc_array(R @ R.T)
-        try:
-            factors = _factored(gram)
-            pivots = factors.U.diagonal()[factors.perm_c]  # perm_c[k] is the position that row k moves to
-            for limit in SUSPECTED:
-                suspects = np.flatnonzero(pivots <= limit)
-                if not suspects.size:
-                    break
-                if suspects.size * rows > NUMBERS:
-                    continue
-                others = np.flatnonzero(pivots > limit)
-                y, follows = _fitted(R, gram, suspects, others)
-                if follows.all() or limit == SUSPECTED[-1]:
-                    Y = np.zeros((rows, int(follows.sum())))
-                    Y[others] = y[:, follows]
-                    return suspects[follows], Y
-        except RuntimeError:  # a pivot is exactly zero
-            pass
-    return np.zeros(0, dtype=np.intp), np.zeros((rows, 0))
+    if not rows or products > max(PRODUCTS, PRODUCTS_EACH * R.nnz):
+        return dependent, Y
+    gram = sp.csc_array(R @ R.T)
+    try:
+        factors = _factored(gram)
+        pivots = factors.U.diagonal()[factors.perm_c]  # perm_c[k] is the position that row k moves to
+        suspects = next((few for few in (np.flatnonzero(pivots <= limit) for limit in SUSPECTED)
+                         if few.size * rows <= NUMBERS), dependent)
+        others = np.setdiff1d(np.arange(rows), suspects)
+        for _ in range(ROUNDS):
+            if not suspects.size:
+                break
+            y, left = _fitted(R, gram, suspects, others)
+            follows = left <= ROUNDING
+            new = np.zeros((rows, int(follows.sum())))
+            new[others] = y[:, follows]
+            Y, dependent = np.concatenate([Y, new], axis=1), np.append(dependent, suspects[follows])
+            # The one that is furthest from the others is one of them; the rest may follow from it.
+            suspects, left = suspects[~follows], left[~follows]
+            if suspects.size:
+                first = int(left.argmax())
+                others = np.append(others, suspects[first])
+                suspects = np.delete(suspects, first)
+    except RuntimeError:  # a pivot is exactly zero
+        pass
+    others, dependent, y = _exchanged(np.setdiff1d(np.arange(rows), dependent), dependent,
+                                      np.delete(Y, dependent, axis=0))
+    Y = np.zeros((rows, dependent.size))
+    Y[others] = y
+    return dependent, Y
 
 
 def _fitted(R: Any, gram: Any, suspects: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The least-squares combinations y of `others` for each suspect, and for which of them nothing is left over."""
+    """The least-squares combinations y of `others` for each suspect, and what is left over, relative to its terms."""
     y = np.zeros((others.size, suspects.size))
     known, asked = R[others], R[suspects].toarray()
     left = asked
@@ -122,7 +137,27 @@ def _fitted(R: Any, gram: Any, suspects: np.ndarray, others: np.ndarray) -> tupl
             y += factors.solve(known @ left.T)
             left = asked - (known.T @ y).T
     terms = np.abs(asked) + (abs(known).T @ np.abs(y)).T
-    return y, np.abs(left).max(axis=1, initial=0.0) <= ROUNDING * terms.max(axis=1, initial=0.0)
+    return y, np.abs(left).max(axis=1, initial=0.0) / terms.max(axis=1, initial=1e-300)
+
+
+def _exchanged(others: np.ndarray, dependent: np.ndarray, y: np.ndarray
+               ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The same with rows exchanged until no entry of y is large: R[dependent] = yᵀR[others].
+
+    The row to leave out is the one that a combination takes most of: what the others are off by reaches it unmagnified.
+    """
+    for _ in range(EXCHANGES * dependent.size):
+        k, t = np.unravel_index(int(np.abs(y).argmax()), y.shape)
+        pivot = y[k, t]
+        if abs(pivot) <= MAGNIFIED:
+            break
+        # dependent_t = … + pivot·others_k, solved for others_k, and put into the other combinations.
+        column, row = y[:, t] / pivot, y[k].copy()
+        y = y - column[:, None] * row
+        y[k], y[:, t] = row / pivot, -column
+        y[k, t] = 1.0 / pivot
+        others[k], dependent[t] = dependent[t], others[k]
+    return others, dependent, y
 
 
 def _factored(gram: Any) -> Any:
