@@ -77,7 +77,7 @@ def _run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord]
     bounded, bounded_error = z, np.inf
     step, short, kind, next_try = 0.0, 0, "iteration_limit", 1.0
     nit = further = 0
-    value = drift = np.inf
+    value = drift = slope = np.inf
     residuals: KKTResiduals | None = None
     proof: InfeasibilityCertificate | None = None
     direction: np.ndarray | None = None
@@ -94,6 +94,7 @@ def _run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord]
                 best, best_error = z, error
             if nit and max(record.primal, record.gap) < bounded_error:
                 bounded, bounded_error = z, max(record.primal, record.gap)
+            last_slope, slope = slope, record.dual
             last_drift, drift = drift, abs(record.value - value) / max(abs(record.value), monitor.unit, 1e-300)
             value = record.value
             if error <= settings.tol:
@@ -110,7 +111,8 @@ def _run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord]
             elif residuals is not None:
                 break
             # Linear rows always have multipliers; quadratic ones need a strictly feasible point.
-            if form.mq and z.mu <= settings.far_below * start_mu and bounded_error <= settings.far_below * settings.tol:
+            if form.mq and z.mu <= settings.far_below * start_mu and slope > 0.5 * last_slope \
+                    and bounded_error <= settings.far_below * settings.tol:
                 kind = "stalled"  # value and feasibility are exact, and stationarity does not follow
                 break
             # A proof costs about an iteration to check; try each time that κ/τ has grown tenfold.
