@@ -6,6 +6,7 @@ import numpy as np
 from scipy.linalg.blas import daxpy, dsymv, dsyrk
 from scipy.linalg.lapack import dpotrf, dpotrs, dtrtrs
 
+from ..quadratic import CONVEXITY_TOLERANCE, frobenius
 from .cones import NesterovTodd
 from .form import Form
 from .kkt_system import NormalEquations, add_bounds, jacobi_scale
@@ -77,6 +78,14 @@ class DenseCholesky(NormalEquations):
             if info != 0:
                 return False
         return True
+
+    def curves_up(self, c: float, weights: np.ndarray) -> bool:
+        """Whether H alone has a Cholesky factor, after a shift by 1e-12·‖H‖. Overwrites K's arrays."""
+        H = self._K
+        self.form.curvature.weighted(c, weights, H)  # type: ignore[attr-defined]
+        np.einsum("ii->i", H)[:] += CONVEXITY_TOLERANCE * frobenius(H)
+        with all_threads(self.form.n):
+            return dpotrf(H.T, lower=1, clean=0, overwrite_a=1)[1] == 0
 
     def _once(self, rhs_x: np.ndarray, rhs_y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         form, factor = self.form, self._factor.T

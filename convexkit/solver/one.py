@@ -158,7 +158,7 @@ def _solved(problem: QCQP, settings: Settings, callback: Callable[[IterationReco
     outcome = run(problem, settings, callback, warm)
     if outcome.kind == "infeasible":
         return infeasible(problem, outcome.certificate, outcome.nit, outcome.backend, start)
-    if late and not (outcome.kind == "converged" and convex_lagrangian(problem, outcome.point)):
+    if late and not (outcome.kind == "converged" and (outcome.convex or convex_lagrangian(problem, outcome.point))):
         require_convex(problem)
     if outcome.kind == "unbounded":
         return unbounded(problem, outcome, settings, start)

@@ -21,8 +21,8 @@ HERE = Path(__file__).parent
 # Everything that the machine code depends on: the sources, and the modules whose constants they use.
 SOURCES = tuple(HERE.parents[1] / place for place in (
     "interior_point/compiled/linear.py", "interior_point/compiled/problem.py", "interior_point/compiled/kernel.py",
-    "interior_point/scaling.py", "interior_point/settings.py", "interior_point/embedding.py", "duality/kkt.py",
-    "duality/rows.py"))
+    "interior_point/compiled/passes.py", "interior_point/scaling.py", "interior_point/settings.py", "interior_point/embedding.py",
+    "duality/kkt.py", "duality/rows.py"))
 STAMP = "ready"
 
 

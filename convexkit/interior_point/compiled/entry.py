@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, cast
 
@@ -36,8 +37,26 @@ def _kernels() -> tuple[Any, Any]:
 
 
 def warm_up() -> None:
-    """Compile, by solving a problem."""
+    """Compile, by solving a problem and adding up a matrix."""
     _solved(qp(np.eye(2), [1.0, -1.0], lb=0.0), Settings())
+    add_up_compiled([np.eye(2)])(np.ones(1), np.ones(2), np.empty((1, 2)), np.empty((2, 2)))
+
+
+def add_up_compiled(matrices: Sequence[np.ndarray]) -> Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], None]:
+    """`quadratic.add_up` of these C-ordered float64 arrays as a function of (weights, x, products, total).
+
+    Of the total only the upper triangle is written.
+    """
+    from .passes import addresses, sum_and_products
+
+    kept = tuple(matrices)  # as long as the function, which knows their addresses only
+    where = addresses(kept)
+
+    def add_up(weights: np.ndarray, x: np.ndarray, products: np.ndarray, total: np.ndarray) -> None:
+        assert kept
+        sum_and_products(where, weights, x, products, total)
+
+    return add_up
 
 
 def run_compiled(problem: QCQP, settings: Settings, warm: Multipliers | None = None) -> Outcome | None:

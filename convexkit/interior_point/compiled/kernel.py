@@ -32,7 +32,8 @@ from .problem import COMPLEMENTARITY, DUAL, GAP, PRIMAL, STATIONARITY, Data, equ
 S = Settings()
 STEP_FRACTION, SMALLEST_SIGMA, POOR_STEP, SAFE_SIGMA = S.step_fraction, S.smallest_sigma, S.poor_step, S.safe_sigma
 LARGEST_LAG, SHORT_STEP, SHORT_STEPS, SHORTEST = S.largest_lag, S.short_step, S.short_steps, S.shortest_step
-FAR_BELOW, PASSES, REFINE_ABOVE, REFINEMENTS = S.far_below, S.scaling_passes, S.refine_above, S.refinements
+NEAREST, FAR_BELOW, PASSES = S.nearest, S.far_below, S.scaling_passes
+REFINE_ABOVE, REFINEMENTS = S.refine_above, S.refinements
 # After EARLY iterations κ this much larger than τ makes a problem suspect of having no solution.
 SUSPICIOUS, EARLY = 1e3, 8
 
@@ -399,9 +400,9 @@ def _longest(z, d):
 
 
 @compiled
-def _search(data, scales, system, z, d, eta, lag, trial):
+def _search(data, scales, system, z, d, eta, lag, fraction, trial):
     """Move `trial` to the first point along d whose residuals are low enough; the step, or 0."""
-    step = min(1.0, STEP_FRACTION * _longest(z, d))
+    step = min(1.0, fraction * _longest(z, d))
     while step > SHORTEST:
         for j in range(d.x.size):
             trial.n[X, j] = z.n[X, j] + step * d.x[j]
@@ -574,11 +575,12 @@ def _iterate(P, D, q0, r0, lines, ends, quadratics, r, bounds, at, edge, tol, ma
         sigma = min(1.0, max(left**3, SMALLEST_SIGMA))
         bend_g = _bends(data, scales, z, affine, Pu, bends)
         _step(data, scales, system, z, 1.0 - sigma, bends, bend_g, sigma, affine, length * length, corrected)
-        step = _search(data, scales, system, z, corrected, 1.0 - sigma, lag, trial)
+        fraction = max(STEP_FRACTION, 1.0 - max(error, NEAREST)) if mq else STEP_FRACTION
+        step = _search(data, scales, system, z, corrected, 1.0 - sigma, lag, fraction, trial)
         if step < POOR_STEP:
             sigma = max(sigma, SAFE_SIGMA)
             _step(data, scales, system, z, 1.0 - sigma, bends, 0.0, sigma, affine, 0.0, corrected)
-            length = _search(data, scales, system, z, corrected, 1.0 - sigma, lag, spare)
+            length = _search(data, scales, system, z, corrected, 1.0 - sigma, lag, fraction, spare)
             if length > step:
                 step, trial, spare = length, spare, trial
         if step == 0.0:
