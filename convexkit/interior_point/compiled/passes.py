@@ -31,7 +31,7 @@ def addresses(matrices: Sequence[np.ndarray]) -> np.ndarray:
 
 @compiled
 def sum_and_products(where, weights, x, products, total):
-    """The upper triangle of total = Σ weights[k]·P_k, and products[k] = P_k·x, of the matrices at the addresses `where`.
+    """The upper triangle of total = Σ weights[k]·P_k, and products[k] = P_k·x; `where` are addresses of the P's.
 
     Row by row over all of them, four at a time in the sum.
     """
