@@ -32,6 +32,9 @@ def _rows(matrix_name: str, matrix: Any, vector_name: str, vector: Any, n: int) 
     if matrix is None or vector is None:
         given, missing = (vector_name, matrix_name) if matrix is None else (matrix_name, vector_name)
         raise ProblemError(f"{given} was given without {missing}; they go together.")
+    if (type(matrix) is type(vector) is np.ndarray and matrix.shape == (0, n) and vector.shape == (0,)
+            and matrix.dtype == vector.dtype == np.float64):
+        return matrix, vector
     matrix = as_matrix(matrix_name, matrix, n)
     vector = as_real_array(vector_name, vector, finite=vector_name == "b").astype(np.float64, copy=False)
     vector = as_vector(vector_name, vector, matrix.shape[0], finite=vector_name == "b")
@@ -168,7 +171,7 @@ class QCQP:
         self.inequalities = _members("inequalities", inequalities, Quadratic, n)
         self.cones = _members("cones", cones, SecondOrderCone, n)
         self.G, self.h = _rows("G", G, "h", h, n)
-        if np.isnan(self.h).any() or (self.h == -np.inf).any():
+        if self.h.size and not (self.h > -np.inf).all():
             where = int(np.argmax(np.isnan(self.h) | (self.h == -np.inf)))
             raise ProblemError(f"h[{where}] = {self.h[where]}; a right-hand side is a number, or +inf for no limit.")
         self.A, self.b = _rows("A", A, "b", b, n)

@@ -14,9 +14,9 @@ from .compiled import available
 
 # Above this many variables LAPACK, not Python, takes the time of a single solve: a batch gains a factor of 60 at n = 8,
 # 3 at n = 64, 1.2 at n = 150. One of fewer than three problems gains nothing. The compiled kernel has no overhead to
-# share: against a loop of it a batch gains a factor of 1.8 at n = 8, 1.4 at n = 16, and loses above.
+# share: against a loop of it a batch gains a factor of 1.3 at n = 8, nothing at n = 12, and loses above.
 LARGEST_N = 64
-LARGEST_N_COMPILED = 16
+LARGEST_N_COMPILED = 12
 Bundle = TypeVar("Bundle", bound="Arrays")
 
 
@@ -24,7 +24,7 @@ def shape_key(problem: QCQP) -> Hashable | None:
     """What problems must have in common to be stacked; None if this one has to be solved alone.
 
     Sizes, which quadratics are curved, which rows of h and which bounds are finite. Sparse, factored and operator
-    data, fixed variables, rows of zeros and more than 64 variables (16 with the compiled kernel) are solved alone. A
+    data, fixed variables, rows of zeros and more than 64 variables (12 with the compiled kernel) are solved alone. A
     few microseconds.
     """
     n = problem.n

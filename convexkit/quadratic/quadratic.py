@@ -57,7 +57,9 @@ class Quadratic:
     def __init__(self, P: Any = None, q: Any = None, r: Any = 0.0):
         matrix: Any = None
         if P is not None:
-            if isinstance(P, LinearOperator):
+            if type(P) is np.ndarray:
+                matrix = as_symmetric("P", P)
+            elif isinstance(P, LinearOperator):
                 matrix = as_operator(P)
             elif callable(P) and not sp.issparse(P):
                 if q is None:
@@ -108,9 +110,10 @@ class Quadratic:
         n = factor.shape[1]
         if diag is None:
             diagonal = np.zeros(n)
+        elif np.ndim(diag) == 0:
+            diagonal = np.full(n, as_vector("diag", diag)[0])
         else:
-            diagonal = as_real_array("diag", diag)
-            diagonal = np.full(n, float(diagonal)) if diagonal.ndim == 0 else as_vector("diag", diagonal, n)
+            diagonal = as_vector("diag", diag, n)
         linear = np.zeros(n) if q is None else _linear(q)
         if linear.size != n:
             raise ProblemError(f"F has shape {factor.shape} but q has length {linear.size}; they must agree.")

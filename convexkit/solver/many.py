@@ -48,7 +48,7 @@ def solve_many(problems: Sequence[QCQP], *, tol: float = 1e-8, maxiter: int = 10
     Notes
     -----
     Batches need at least three dense problems with the same sizes and the same finite bounds, of up to 64 variables;
-    up to 16 where the compiled kernel is in use, which solves larger ones faster one by one. One thousand problems
+    up to 12 where the compiled kernel is in use, which solves larger ones faster one by one. One thousand problems
     with n = 8, m = 3 take about a sixtieth of the time of a loop over `solve` without the kernel.
 
     Examples

@@ -16,6 +16,7 @@ from ..settings import Settings
 from .linear import (
     add_gram,
     add_transposed,
+    allocating,
     backward,
     cholesky,
     compiled,
@@ -82,13 +83,13 @@ class System(NamedTuple):
     v: np.ndarray  # the pivot, and the weight of AᵀA
 
 
-@compiled
+@allocating
 def _point(n, m, p, mq):
     z = Point(np.zeros((7, n)), np.ones((5, m)), np.zeros((2, p)), np.ones(7), np.zeros((mq, n)), np.zeros(mq))
     return z
 
 
-@compiled
+@allocating
 def _empty_step(n, m, p):
     return Step(np.zeros(n), np.zeros(m), np.zeros(m), np.zeros(p), np.zeros(2))
 
@@ -605,4 +606,4 @@ def _iterate(P, D, q0, r0, lines, ends, quadratics, r, bounds, at, edge, tol, ma
     return -1
 
 
-iterate = compiled(_iterate, nogil=True)
+iterate = allocating(_iterate, nogil=True)

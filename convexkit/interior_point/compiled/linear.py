@@ -17,17 +17,26 @@ from .cache import folder, writable
 PLACE = str(folder() or writable())
 
 
-def compiled(function: Callable, **options: Any) -> Any:
+def compiled(function: Callable, allocates: bool = False, **options: Any) -> Any:
     """`function` as machine code, kept in the kernel's folder.
 
     Sums may be reordered, so that they run on vector registers; NaN, inf and division by zero keep their meaning.
+    References to arrays are counted only in a function that makes arrays: counting costs more than the arithmetic of
+    eight variables.
     """
+    settings: dict[str, Any] = {"cache": True, "error_model": "numpy", "fastmath": {"reassoc", "contract"},
+                                "_nrt": allocates, **options}
     before = vars(config)["CACHE_DIR"]
     vars(config)["CACHE_DIR"] = PLACE
     try:
-        return njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract"}, **options)(function)
+        return njit(**settings)(function)
     finally:
         vars(config)["CACHE_DIR"] = before
+
+
+def allocating(function: Callable, **options: Any) -> Any:
+    """`compiled`, for a function that makes arrays."""
+    return compiled(function, True, **options)
 
 
 @compiled

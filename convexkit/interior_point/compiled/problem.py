@@ -11,7 +11,7 @@ import numpy as np
 
 from ...duality import ATTAINABLE, NOTICEABLE
 from ..scaling import LARGEST, SMALLEST
-from .linear import compiled, largest, product
+from .linear import allocating, compiled, largest, product
 
 EPS = float(np.finfo(float).eps)
 # Fields of the evidence, in the order of `KKTResiduals`; then the worst row, and by how much it is violated.
@@ -77,7 +77,7 @@ def _objective(data, E):
     return _inverse(size)
 
 
-@compiled
+@allocating
 def equilibrate(data, passes, at, edge):
     """`scaling.equilibrate`; `edge` is given with signs and returned with scales."""
     n, count, mq, r = data.q0.size, data.ends.size, data.P.shape[0] - 1, data.r
@@ -164,7 +164,7 @@ def _worse(out, where, violation, size):
         out[PRIMAL], out[WORST], out[AMOUNT] = share, where, violation
 
 
-@compiled
+@allocating
 def residuals(data, x, y, lam_bounds, out):
     """Fill `out` with the residuals of a point; y are the multipliers of the lines. One product with each P."""
     n, count, mq, r = x.size, data.ends.size, data.P.shape[0] - 1, data.r
