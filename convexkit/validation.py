@@ -140,13 +140,13 @@ def as_symmetric(name: str, value: Any) -> Any:
 def _plainly_symmetric(value: Any) -> bool:
     """Whether a dense P of 64 rows or more is finite and symmetric up to rounding; False leaves the question open.
 
-    P and Pᵀ are multiplied with one vector, which takes a third of the time of comparing them entry by entry and looking
-    for NaN. An entry that is off by 1e-12 of the largest product shows, as do NaN and infinity.
+    P and Pᵀ are multiplied with one vector, which takes a third of the time of comparing them entry by entry and
+    looking for NaN. An entry that is off by 1e-13 of the largest product shows, as do NaN and infinity.
     """
     if not (type(value) is np.ndarray and value.dtype == np.float64 and value.ndim == 2
             and value.shape[0] == value.shape[1] >= SMALLEST_PROBED):
         return False
-    v = _probe(len(value))
+    v = probe(len(value))
     with np.errstate(all="ignore"):
         rows, columns = value @ v, v @ value
         size = float(np.abs(rows).max())
@@ -154,7 +154,7 @@ def _plainly_symmetric(value: Any) -> bool:
 
 
 @lru_cache(maxsize=16)
-def _probe(n: int) -> np.ndarray:
+def probe(n: int) -> np.ndarray:
     """n numbers of either sign between 1 and 2 in size."""
     rng = np.random.default_rng(n)
     v = rng.uniform(1.0, 2.0, n) * rng.choice([-1.0, 1.0], n)

@@ -138,7 +138,8 @@ def settings_of(tol: float, maxiter: int, time_limit: float | None) -> Settings:
 
 def _alone(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord], Any] | None,
            start: float, warm: Multipliers | None = None) -> Solution:
-    if callback is None and (found := run_compiled(problem, settings, warm)) is not None:
+    if callback is None and (
+            found := run_compiled(problem, settings, warm, proved_late(problem))) is not None:
         solution = judged(problem, found, settings, start)
         if solution.success:
             return solution

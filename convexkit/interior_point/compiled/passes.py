@@ -12,7 +12,7 @@ import numpy as np
 from numba import carray, types
 from numba.extending import intrinsic
 
-from .linear import compiled
+from .linear import allocating
 
 
 @intrinsic
@@ -29,7 +29,7 @@ def addresses(matrices: Sequence[np.ndarray]) -> np.ndarray:
     return np.array([matrix.ctypes.data for matrix in matrices], dtype=np.uintp)
 
 
-@compiled
+@allocating
 def sum_and_products(where, weights, x, products, total):
     """The upper triangle of total = Σ weights[k]·P_k, and products[k] = P_k·x; `where` are addresses of the P's.
 
