@@ -15,6 +15,8 @@ from ..quadratic import Quadratic
 from ..solution import IterationRecord
 from .backends import choose_backend
 from .cones import NesterovTodd
+from .curvature import DenseList
+from .dense_cholesky import DenseCholesky
 from .embedding import Newton, Point, Step
 from .equalities import minimise_on_subspace
 from .form import Form, Multipliers
@@ -33,7 +35,8 @@ class Outcome:
 
     `kind` is `converged`, `infeasible`, `unbounded`, `iteration_limit`, `time_limit`, `interrupted` or `stalled`.
     `point` has the smallest residuals; `bounded` the smallest ones apart from stationarity, which no point can bring to
-    zero where multipliers do not exist. `residuals` are those of `point`, where they have been computed.
+    zero where multipliers do not exist. `residuals` are those of `point`, where they have been computed. `convex` says
+    that P₀ + Σ lamᵢPᵢ ⪰ 0 was proved there, which is done where the sum is at hand.
     """
 
     kind: str
@@ -44,6 +47,7 @@ class Outcome:
     nit: int
     backend: str
     residuals: KKTResiduals | None = None
+    convex: bool = False
 
 
 def run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord], Any] | None = None,
@@ -72,6 +76,7 @@ def _run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord]
     z.evaluate(form)
     # Residuals may lag behind complementarity by this much: θ ≤ lag·μ.
     lag = settings.largest_lag * max(z.theta, 1e-3) / z.mu if form.mq else np.inf
+    daring = form.mq > 0 and not form.cones.count and form.layout != "sparse"
     start_mu, solved = z.mu, z
     best, best_error = z, np.inf
     bounded, bounded_error = z, np.inf
@@ -152,7 +157,9 @@ def _run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord]
             corrected = newton.solve(-eta * z.r_d - share * bend_d, -eta * z.r_p - share * bend_p, -eta * z.r_e,
                                      -eta * z.r_g - share * bend_g, nt.target(sigma * z.mu, affine.s, affine.lam),
                                      sigma * z.mu - z.tau * z.kappa - affine.tau * affine.kappa)
-            following, step = _search(form, settings, z, corrected, eta, lag)
+            fraction = max(settings.step_fraction, 1.0 - max(error, settings.nearest)) if daring \
+                else settings.step_fraction
+            following, step = _search(form, settings, z, corrected, eta, lag, fraction)
             if step < settings.poor_step:
                 # The correction was made for a long step, and need not lead downhill over a short one. Newton's own
                 # direction, well centred, does.
@@ -160,7 +167,7 @@ def _run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord]
                 eta = 1.0 - sigma
                 plain = newton.solve(-eta * z.r_d, -eta * z.r_p, -eta * z.r_e, -eta * z.r_g, nt.target(sigma * z.mu),
                                      sigma * z.mu - z.tau * z.kappa)
-                second, other_step = _search(form, settings, z, plain, eta, lag)
+                second, other_step = _search(form, settings, z, plain, eta, lag, fraction)
                 if other_step > step:
                     following, step = second, other_step
             if following is None:
@@ -185,7 +192,9 @@ def _run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord]
     kind = "infeasible" if proof is not None else "unbounded" if direction is not None else kind
     point = monitor.unscaled(best)
     other = point if bounded is best else monitor.unscaled(bounded)
-    return Outcome(kind, point, other, proof, direction, nit, system.name, residuals)
+    convex = kind == "converged" and form.mq > 1 and isinstance(form.curvature, DenseList) \
+        and isinstance(system, DenseCholesky) and system.curves_up(form.c, best.lam[:form.mq] * form.d / best.tau)
+    return Outcome(kind, point, other, proof, direction, nit, system.name, residuals, convex)
 
 
 def _start(form: Form, system: KKTSystem) -> Point:
@@ -239,13 +248,13 @@ def _inside(form: Form, v: np.ndarray, e: np.ndarray) -> np.ndarray:
     return v + max(1.0 - float(smallest.min(initial=1.0)), 0.0) * e
 
 
-def _search(form: Form, settings: Settings, z: Point, d: Step, eta: float, lag: float)\
+def _search(form: Form, settings: Settings, z: Point, d: Step, eta: float, lag: float, fraction: float)\
         -> tuple[Point | None, float]:
     """The first point along d whose residuals θ are low enough, and its step; None and 0 if there is none.
 
     Residuals are low enough if they have fallen by a tenth of what the step promised, or do not lag behind μ.
     """
-    step = min(1.0, settings.step_fraction * z.longest(d, form))
+    step = min(1.0, fraction * z.longest(d, form))
     while step > settings.shortest_step:  # False for NaN too
         fall = 1.0 - step * eta
         trial = z.moved(step, d).evaluate(form, fall * z.r_p, fall * z.r_g)
