@@ -48,27 +48,73 @@ def direct_curve(rows: list[Row], problem: str, condition: float, accuracy: floa
             for method in DIRECT for row in curve(rows, problem, condition, method)]
 
 
-def crossover(dense: list[Row], iterative: list[Row], name: str = "Cholesky") -> str:
-    """From which n on CG is faster at every larger size that both have, interpolated in log time against log n."""
-    both = {row["n"] for row in dense} & {row["n"] for row in iterative}
-    dense, iterative = ([row for row in line if row["n"] in both] for line in (dense, iterative))
-    n = np.array([row["n"] for row in dense])
-    # A run that missed its tolerance or was given up counts as infinitely slow.
-    ratio = np.array([r["median_s"] / d["median_s"] for r, d in zip(iterative, dense, strict=True)])
+def crossing(dense: list[Row], iterative: list[Row]) -> tuple[float, list[int], np.ndarray]:
+    """From which n on CG is faster at every larger size that both have; the sizes, and CG's time over the direct one's.
+
+    Interpolated in log time against log n; 0 if it is faster throughout, inf if it is not at the largest size, nan if
+    the direct solver misses the tolerance somewhere. A run of CG that missed it counts as infinitely slow.
+    """
+    direct, ours = ({row["n"]: row["median_s"] for row in line} for line in (dense, iterative))
+    sizes = sorted(direct.keys() & ours.keys())
+    ratio = np.array([ours[n] / direct[n] for n in sizes])
+    if any(np.isnan(direct[n]) for n in sizes):
+        return np.nan, sizes, ratio
     log_ratio = np.log(np.where(np.isnan(ratio), np.inf, ratio))
-    if any(np.isnan(row["median_s"]) for row in dense):
-        return f"{name} itself misses the tolerance ({', '.join(sorted({row['status'] for row in dense}))})"
     if log_ratio[-1] >= 0:
-        by = f"by {ratio[-1]:.3g}×" if np.isfinite(log_ratio[-1]) else f"CG: {iterative[-1]['status']}"
-        return f"{name} wins throughout, up to n = {n[-1]} ({by})"
-    gain = f"{1 / ratio[-1]:.3g}× faster at n = {n[-1]}"
+        return np.inf, sizes, ratio
     if (log_ratio < 0).all():
-        return f"CG wins throughout, from n = {n[0]} ({gain})"
+        return 0.0, sizes, ratio
     last = int(np.flatnonzero(log_ratio >= 0)[-1])
     if np.isinf(log_ratio[last]):
-        return f"CG wins from n ≤ {n[last + 1]} ({gain})"
+        return sizes[last + 1], sizes, ratio
     share = log_ratio[last] / (log_ratio[last] - log_ratio[last + 1])
-    return f"CG wins from n ≈ {n[last] * (n[last + 1] / n[last]) ** share:.0f} ({gain})"
+    return sizes[last] * (sizes[last + 1] / sizes[last]) ** share, sizes, ratio
+
+
+def crossover(dense: list[Row], iterative: list[Row], name: str = "Cholesky") -> str:
+    """`crossing` in words."""
+    where, sizes, ratio = crossing(dense, iterative)
+    if np.isnan(where):
+        return f"{name} itself misses the tolerance ({', '.join(sorted({row['status'] for row in dense}))})"
+    if np.isinf(where):
+        status = {row["n"]: row["status"] for row in iterative}[sizes[-1]]
+        return (f"{name} wins throughout, up to n = {sizes[-1]} "
+                f"({f'CG: {status}' if np.isnan(ratio[-1]) else f'by {ratio[-1]:.3g}×'})")
+    gain = f"{1 / ratio[-1]:.3g}× faster at n = {sizes[-1]}"
+    if where == 0.0:
+        return f"CG wins throughout, from n = {sizes[0]} ({gain})"
+    sign = "≤" if where in sizes and np.isnan(ratio[sizes.index(int(where)) - 1]) else "≈"
+    return f"CG wins from n {sign} {where:.0f} ({gain})"
+
+
+def answer(rows: list[Row]) -> str:
+    """From which n on to use CG, as a table in Markdown: a row for each matrix, a column for each condition number.
+
+    Three accuracies in a cell: the loosest, the middle and the tightest. `> n`: the direct solver won at the largest
+    size. A dash: the direct solver itself misses the tolerance, or there was no run.
+    """
+    every = sorted({row["accuracy"] for row in rows}, reverse=True)
+    accuracies = list(dict.fromkeys([every[0], every[len(every) // 2], every[-1]]))
+    conditions = sorted({row["condition"] for row in rows})
+    lines = [f"From which n on, for relative residuals of {' / '.join(f'{a:.0e}' for a in accuracies)}:", "",
+             "| matrix | " + " | ".join(f"κ = {condition:g}" for condition in conditions) + " |",
+             "|---" * (1 + len(conditions)) + "|"]
+    for problem in dict.fromkeys(row["problem"] for row in rows):
+        if not direct_curve(rows, problem, conditions[0]):
+            continue
+        for method in ("cg", "cg-jacobi") if problem == "scaled" else ("cg",):
+            cells = []
+            for condition in conditions:
+                words = []
+                for accuracy in accuracies:
+                    line = curve(rows, problem, condition, method, accuracy)
+                    where, sizes, _ = crossing(direct_curve(rows, problem, condition, accuracy), line) if line \
+                        else (np.nan, [], None)
+                    words.append("–" if np.isnan(where) else f"> {sizes[-1]}" if np.isinf(where) else
+                                 str(sizes[0]) if where == 0.0 else f"{float(f'{where:.2g}'):.0f}")
+                cells.append(" / ".join(words))
+            lines.append(f"| {problem}{', Jacobi' if method != 'cg' else ''} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
 
 
 def report(rows: list[Row]) -> str:

@@ -32,7 +32,7 @@ if __package__ in (None, ""):
 import convexkit as ck
 from benchmarks.cg_measure import ITERATIVE, PATIENCE_RATIO, Row, measure
 from benchmarks.cg_problems import DENSE, make_problem
-from benchmarks.cg_report import plot, plot_surfaces, read_csv, report, write_csv
+from benchmarks.cg_report import answer, plot, plot_surfaces, read_csv, report, write_csv
 
 GRID: dict[str, list[Any]] = {"sizes": [125, 250, 500, 1000, 2000], "conditions": [1e1, 1e3, 1e5],
                               "accuracies": [1e-2, 1e-6, 1e-10], "large": [1000, 10_000, 100_000]}
@@ -126,6 +126,7 @@ def main(argv: list[str] | None = None) -> int:
                         help=f"besides cg and the direct solver only these, of {', '.join(ITERATIVE[1:])}")
     parser.add_argument("--patience", type=float, default=PATIENCE_RATIO,
                         help="give an iterative run up after so many times the direct solver's time (default 6)")
+    parser.add_argument("--markdown", action="store_true", help="print the answer in one table as Markdown, too")
     parser.add_argument("--resume", action="store_true", help="keep what the table in --out holds, and add to it")
     parser.add_argument("--max-n", type=int, default=4000,
                         help="leave out larger dense problems (20000 takes 13 GB; default 4000)")
@@ -171,6 +172,8 @@ def main(argv: list[str] | None = None) -> int:
         methods=("cg", *args.peers), patience=args.patience, known=known, done=lambda rows: write_csv(csv_path, rows))
     rows = read_csv(csv_path)
     print(f"{report(rows)}\n\nTable: {csv_path}")
+    if args.markdown:
+        print(f"\n{answer(rows)}")
     try:
         plot(rows, args.out / "cg_vs_dense.png")
         drawn = plot_surfaces(rows, args.out / "cg_crossover.png")

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import Enum
 
 import numpy as np
 
 from .duality import InfeasibilityCertificate, KKTResiduals, UnboundednessCertificate
 from .errors import NotSolvedError
+from .words import Word
 
 
-class Status(str, Enum):
+class Status(Word):
     """What is claimed of a problem, in cvxpy's words where it has one.
 
     >>> import convexkit as ck
@@ -27,9 +27,6 @@ class Status(str, Enum):
     TIME_LIMIT = "time_limit"
     INTERRUPTED = "interrupted"
     NUMERICAL_ERROR = "numerical_error"
-
-    def __str__(self) -> str:
-        return self.value
 
 
 @dataclass(frozen=True)

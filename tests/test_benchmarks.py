@@ -208,6 +208,41 @@ def test_sizes_beyond_max_n_are_left_out_and_named_with_their_memory(tmp_path, c
     assert {row["n"] for row in cg_report.read_csv(tmp_path / "cg_vs_dense.csv")} == {8}
 
 
+def test_a_run_adds_to_an_earlier_one_and_measures_only_what_is_missing(tmp_path, capsys):
+    common = ["--out", str(tmp_path), "--conditions", "10", "--repeats", "1", "--problems", "log-uniform"]
+    assert cg_vs_dense.main([*common, "--sizes", "8", "16", "--accuracies", "1e-2", "1e-6"]) == 0
+    first = (tmp_path / "cg_vs_dense.csv").read_text().splitlines()
+    assert cg_vs_dense.main([*common, "--sizes", "16", "32", "--accuracies", "1e-2", "--peers", "--resume",
+                             "--markdown"]) == 0
+    second = (tmp_path / "cg_vs_dense.csv").read_text().splitlines()
+    assert second[:len(first)] == first
+    added = [line.split(",") for line in second[len(first):]]
+    assert {(row[1], row[4]) for row in added} == {("32", "product"), ("32", "cholesky"), ("32", "cg")}
+    text = capsys.readouterr().out
+    assert "| matrix | κ = 10 |" in text
+    assert "–" in text  # n = 32 has no run of the peers
+
+
+def test_only_a_table_of_this_benchmark_is_added_to(tmp_path, capsys):
+    (tmp_path / "cg_vs_dense.csv").write_text("problem,n\nlog-uniform,8\n")
+    assert cg_vs_dense.main(["--out", str(tmp_path), "--resume", "--sizes", "8"]) == 2
+    assert "is not a table of this benchmark" in capsys.readouterr().err
+    assert (tmp_path / "cg_vs_dense.csv").read_text() == "problem,n\nlog-uniform,8\n"
+
+
+@pytest.mark.parametrize(("seconds", "cell"), [
+    ([100 * n**2 for n in (50, 200, 400)], "100"), ([1.0, 1.0, 1.0], "50"),
+    ([1000 * n**2 for n in (50, 200, 400)], "> 400"),
+])
+def test_the_answer_in_one_table_is_the_crossover(seconds, cell):
+    sizes = (50, 200, 400)
+    common = {"problem": "p", "condition": 10.0, "accuracy": 1e-2}
+    rows = [{**row, **common, "method": method} for method, times in
+            (("cholesky", [n**3 for n in sizes]), ("cg", seconds)) for row in line(sizes, times)]
+    assert cg_report.answer(rows).splitlines()[-1] == f"| p | {cell} |"
+    assert cg_report.answer([{**row, "median_s": np.nan} for row in rows]).endswith("| p | – |")
+
+
 def test_minres_is_asked_for_what_reaches_the_common_residual():
     A, b = cg_problems.make_problem("log-uniform", 50, 1e4, np.random.default_rng(0))
     rtol = cg_measure.minres_tolerance(A, b, 1e-6, 1000)

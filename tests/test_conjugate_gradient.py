@@ -1,6 +1,7 @@
 """Conjugate gradient against Cholesky, scipy's cg and explicit norms; every status is reached."""
 
 import csv
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -592,10 +593,18 @@ def test_learnt_directions_undo_small_eigenvalues():
     assert D.shape[1] <= 20
     np.testing.assert_allclose(A @ D, AD, atol=1e-12 * abs(AD).max())
     M = ck.limited_memory(first)
-    np.testing.assert_allclose(M @ AD, D, atol=1e-5 * abs(D).max())
+    np.testing.assert_allclose(M @ AD, D, atol=1e-9 * abs(D).max())
     b = rng.standard_normal(n)
     assert (ck.conjugate_gradient(A, b, M=M, rtol=1e-8).products
             <= 0.7 * ck.conjugate_gradient(A, b, rtol=1e-8).products)
+
+
+def test_learnt_directions_that_coincide_leave_a_positive_definite_preconditioner():
+    A, b = spd(20, 1e3)
+    first = ck.conjugate_gradient(A, b, rtol=1e-6, keep=5)
+    twice = dataclasses.replace(first, pairs=tuple(np.repeat(part, 2, axis=1) for part in first.pairs))
+    M = ck.limited_memory(twice) @ np.eye(20)
+    assert np.linalg.eigvalsh((M + M.T) / 2)[0] > 0
 
 
 def test_learning_needs_a_run_that_kept_something():

@@ -13,6 +13,7 @@ import scipy.sparse as sp
 from scipy.optimize import linprog
 
 import convexkit as ck
+from convexkit.interior_point import scaling
 
 
 def differences(rows, order):
@@ -216,3 +217,47 @@ def test_without_a_slater_point_the_value_comes_with_a_bound(seed):
     solution = ck.solve(problem)
     assert solution.status in (ck.Status.OPTIMAL, ck.Status.OPTIMAL_INACCURATE)
     assert solution.value == pytest.approx(expected, abs=1e-5)
+
+
+def uneven_flow(seed, nodes=40, arcs=120, groups=15):
+    """Flows in a network, and limits on sums of flows that are counted in other units: a linear program like gfrd_pnc."""
+    rng = np.random.default_rng(seed)
+    tail = rng.integers(0, nodes, arcs)
+    head = (tail + 1 + rng.integers(0, nodes - 1, arcs)) % nodes
+    A = sp.csr_array((np.tile([1.0, -1.0], arcs), (np.stack([tail, head], 1).ravel(), np.repeat(np.arange(arcs), 2))),
+                     shape=(nodes, arcs))
+    G = sp.csr_array((rng.random((groups, arcs)) < 0.1) * rng.uniform(50.0, 2000.0, (groups, arcs)))
+    x = rng.uniform(0.0, 5.0, arcs)
+    return ck.lp(rng.uniform(1.0, 9.0, arcs), A=A, b=A @ x, G=G, h=G @ x, lb=0.0, ub=10.0)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_units_of_variables_a_million_apart_change_neither_verdict_nor_value(seed):
+    problem = uneven_flow(seed)
+    d = 10.0 ** np.random.default_rng(seed + 100).uniform(-3, 3, problem.n)
+    D = sp.diags_array(d)
+    scaled = changed(problem, objective=ck.Quadratic(None, problem.objective.q * d), G=(problem.G @ D).tocsr(),
+                     A=(problem.A @ D).tocsr(), lb=problem.lb / d, ub=problem.ub / d)
+    expected = linprog(problem.objective.q, problem.G, problem.h, problem.A, problem.b, np.stack(
+        [problem.lb, problem.ub], 1), method="highs").fun
+    solution = ck.solve(scaled)
+    assert solution.success, solution.message
+    assert solution.value == pytest.approx(expected, rel=1e-6)
+    assert solution.nit <= 1.5 * ck.solve(problem).nit
+
+
+def test_even_entries_keep_their_scales_and_uneven_ones_are_scaled_alike_in_all_units():
+    problem = uneven_flow(0)
+    d = 10.0 ** np.random.default_rng(1).uniform(-3, 3, problem.n)
+
+    def columns(scale):
+        # Many passes: what the two starts differ by is then what largest entries leave open.
+        G = (problem.G @ sp.diags_array(scale)).tocsr()
+        A = (problem.A @ sp.diags_array(scale)).tocsr()
+        Q, E = scaling._Entries(G), scaling._Entries(A)
+        return scaling._geometric(Q, E, problem.n) * scale
+
+    first, second = columns(d), columns(1e3 / d)
+    np.testing.assert_allclose(np.log(first / second), np.log(first / second).mean(), atol=0.05)
+    even = problem.A
+    np.testing.assert_array_equal(scaling._geometric(scaling._Entries(even[:0]), scaling._Entries(even), problem.n), 1.0)

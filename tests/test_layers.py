@@ -19,7 +19,7 @@ PACKAGE = ROOT / "convexkit"
 
 # Each module may import those of earlier lines only; modules of one line do not know each other.
 RANKS = [
-    ["errors"],
+    ["errors", "words"],
     ["validation"],
     ["operators", "autodiff", "line_search"],
     ["conjugate_gradient", "quadratic"],

@@ -7,6 +7,7 @@ import scipy.sparse as sp
 import convexkit as ck
 from convexkit.interior_point.presolve import bounds_from_rows
 from convexkit.interior_point.reduction import Reduction, parallel_rows
+from convexkit.interior_point.sparse_rank import independent_sparse_rows
 
 
 @pytest.mark.parametrize("matrix", [np.asarray, sp.csr_array])
@@ -180,3 +181,67 @@ def test_where_every_variable_is_fixed_nothing_is_taken_out():
     solution = ck.solve(ck.lp([1.0, 2.0], lb=[1.0, 2.0], ub=[1.0, 2.0]))
     assert solution.success
     np.testing.assert_allclose(solution.x, [1.0, 2.0])
+
+
+def rows_with_combinations(rng, rows=40, columns=60, combinations=4):
+    """Sparse rows with right-hand sides of a point, among them some that are combinations of three to eight others."""
+    A = rng.standard_normal((rows, columns)) * (rng.random((rows, columns)) < 0.15)
+    W = np.zeros((combinations, rows))
+    for w in W:
+        w[rng.choice(rows, int(rng.integers(3, 9)), replace=False)] = rng.uniform(0.2, 2.0)
+    A = np.concatenate([A, W @ A])[rng.permutation(rows + combinations)]
+    A = A[np.abs(A).max(axis=1) > 0]
+    A /= np.abs(A).max(axis=1)[:, None]
+    return A, A @ rng.standard_normal(columns)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_sparse_rows_that_follow_from_others_are_found(seed):
+    A, b = rows_with_combinations(np.random.default_rng(seed))
+    found = independent_sparse_rows(sp.csr_array(A), b)
+    assert found.contradiction is None
+    assert found.kept.size == np.linalg.matrix_rank(A) == np.linalg.matrix_rank(A[found.kept]) < b.size
+    left_out = np.setdiff1d(np.arange(b.size), found.kept)
+    Y = np.linalg.lstsq(A[found.kept].T, A[left_out].T, rcond=None)[0]
+    assert np.linalg.norm(Y, axis=0).max() < 30                   # the others' errors are not magnified in them
+    wrong = b.copy()
+    wrong[left_out[0]] += 1.0
+    nu = independent_sparse_rows(sp.csr_array(A), wrong).contradiction
+    assert np.abs(A.T @ nu).max() <= 1e-10 * np.abs(nu).max()
+    assert wrong @ nu < 0
+
+
+def test_rows_with_columns_of_their_own_and_empty_ones_need_no_factors():
+    A = sp.csr_array(np.array([[1.0, 1.0, 0.0, 0.0], [0.0, 1.0, 1.0, 0.0], [0.0, 0.0, 1.0, 1.0], [0.0, 0.0, 0.0, 0.0]]))
+    np.testing.assert_array_equal(independent_sparse_rows(A, np.zeros(4)).kept, [0, 1, 2])
+    found = independent_sparse_rows(A, np.array([1.0, 1.0, 1.0, -0.5]))
+    np.testing.assert_allclose(found.contradiction, [0.0, 0.0, 0.0, 2.0])
+
+
+def test_rows_whose_products_would_be_full_all_count_as_independent():
+    A = np.zeros((200, 210))
+    A[:, 0] = 1.0
+    A[np.arange(199), np.arange(1, 200)] = A[np.arange(1, 200), np.arange(1, 200)] = 1.0
+    A[:, 205] = 1.0
+    assert independent_sparse_rows(sp.csr_array(A), np.ones(200)).kept.size == 200
+
+
+@pytest.mark.parametrize("consistent", [True, False])
+def test_a_flow_that_is_said_once_too_often_is_solved_or_contradicted_at_once(consistent):
+    # The rows of a network sum to zero: what its nodes demand must, too.
+    rng = np.random.default_rng(3)
+    nodes, arcs = 60, 200
+    tail, head = rng.integers(0, nodes, arcs), rng.integers(0, nodes, arcs)
+    head = np.where(head == tail, (tail + 1) % nodes, head)
+    A = sp.csr_array((np.tile([1.0, -1.0], arcs), (np.stack([tail, head], 1).ravel(), np.repeat(np.arange(arcs), 2))),
+                     shape=(nodes, arcs))
+    b = A @ rng.uniform(0.2, 0.8, arcs) + (0.0 if consistent else 1.0)
+    problem = ck.qp(sp.eye_array(arcs).tocsr(), rng.standard_normal(arcs), A=A, b=b, lb=0.0, ub=1.0)
+    solution = ck.solve(problem)
+    if consistent:
+        assert solution.success
+        assert ck.kkt_residuals(problem, solution.x, solution.lam, solution.nu, solution.lam_lb,
+                                solution.lam_ub).max() <= 1e-8
+    else:
+        assert solution.status is ck.Status.INFEASIBLE
+        assert (solution.nit, solution.certificate.verify(problem)) == (0, True)

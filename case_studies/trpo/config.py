@@ -99,9 +99,9 @@ class TrpoConfig:
                                 "Schulman et al. 2016", SHARE)
     max_kl: float = setting(0.01, "Trust region: the largest mean KL divergence of one update.",
                             "Schulman et al. 2015", POSITIVE)
-    anneal_steps: int = setting(0, "Steps over which max_kl falls in a straight line to a twentieth of itself, where it "
-                                   "stays; 0 keeps it constant. A number of its own, so that a longer run begins like "
-                                   "a shorter one.", "as learning rates are annealed", AT_LEAST_ZERO)
+    anneal_steps: int = setting(0, "Steps over which max_kl falls in a straight line to a twentieth of itself, where "
+                                   "it stays; 0 keeps it constant. A number of its own, so that a longer run begins "
+                                   "like a shorter one.", "as learning rates are annealed", AT_LEAST_ZERO)
     damping: float = setting(0.1, "Multiple of the identity added to the Fisher matrix.",
                              "Spinning Up", POSITIVE)
     adaptive_damping: bool = setting(False, "Raise the damping after a shortened step, lower it after a full one.",

@@ -122,7 +122,8 @@ def _actions(name: str, space: Any) -> tuple[Distribution, Callable[[np.ndarray]
         def vectors(actions: np.ndarray) -> list[Any]:
             # The policy's density is that of the unclipped action; clipping belongs to the environment. np.clip says
             # the same in four times the time.
-            return list(np.minimum(np.maximum(actions, low), high).astype(dtype, copy=False).reshape(len(actions), *shape))
+            clipped = np.minimum(np.maximum(actions, low), high)
+            return list(clipped.astype(dtype, copy=False).reshape(len(actions), *shape))
 
         return DiagonalGaussian(int(np.prod(shape))), vectors
     raise ck.ProblemError(f"env = {name!r} has actions of type {type(space).__name__}; "

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.linalg import LinAlgError
-from scipy.linalg import cho_solve, cholesky
+from scipy.linalg import cho_solve, cholesky, solve_triangular
 from scipy.sparse.linalg import LinearOperator
 
 from ..errors import ProblemError
@@ -131,8 +131,15 @@ def limited_memory(result: CGResult) -> LinearOperator:
     if result.pairs is None:
         raise ProblemError("result holds no directions; run conjugate_gradient with keep=20, say.")
     D, Y = result.pairs
+    # Rounding has cost the directions some of their conjugacy: a Cholesky factor of DᵀAD gives it back.
     sizes = np.sqrt(np.einsum("ij,ij->j", D, Y))
     D, Y = D / sizes, Y / sizes
+    gram = D.T @ Y
+    try:
+        R = cholesky((gram + gram.T) / 2, lower=True, check_finite=False)
+    except LinAlgError:
+        R = np.eye(len(gram))  # hardly any was left; M is positive definite all the same
+    D, Y = (solve_triangular(R, V.T, lower=True, check_finite=False).T.astype(V.dtype) for V in (D, Y))
 
     def product(V: np.ndarray) -> np.ndarray:
         along = D.T @ V

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import Enum
 
 import numpy as np
 from scipy.linalg import eigvalsh_tridiagonal
 
+from ..words import Word
 
-class CGStatus(str, Enum):
+
+class CGStatus(Word):
     """How a conjugate gradient run ended.
 
     >>> import convexkit as ck
@@ -22,9 +23,6 @@ class CGStatus(str, Enum):
     NONPOSITIVE_CURVATURE = "nonpositive_curvature"
     BOUNDARY = "boundary"
     NUMERICAL_ERROR = "numerical_error"
-
-    def __str__(self) -> str:
-        return self.value
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Any
 
 import numpy as np
 
+from ..words import Word
 from .support import support_function
 
 # A margin below this share of the sizes involved is zero, as far as two support functions can tell.
@@ -16,7 +16,7 @@ CONTACT = 1e-7
 DEPTH = 1e-6
 
 
-class HyperplaneStatus(str, Enum):
+class HyperplaneStatus(Word):
     """What a hyperplane does, or why there is none.
 
     >>> import convexkit as ck
@@ -32,9 +32,6 @@ class HyperplaneStatus(str, Enum):
     OUTSIDE = "outside"
     EMPTY = "empty"
     UNKNOWN = "unknown"
-
-    def __str__(self) -> str:
-        return self.value
 
 
 @dataclass(frozen=True, eq=False)

@@ -106,7 +106,8 @@ class DenseList(_DenseRows):
 
     From n = 200 or so one pass over a P takes a hundred times as long as the call that starts it, and a stacked copy
     would double the memory and, with its page faults, take as long as several iterations. P's larger than the
-    processor's cache are read at the memory's pace, so `at` also forms the weighted sum while it has them there.
+    processor's cache are read at the memory's pace, so `at` also forms the weighted sum while it has them there, of
+    half of each where the kernel was compiled. Only the upper triangle of a sum is meant.
     """
 
     def __init__(self, objective: Quadratic, inequalities: Sequence[Quadratic], n: int):
@@ -118,6 +119,10 @@ class DenseList(_DenseRows):
         self._zero = np.zeros(n)
         self._sum = np.zeros((n, n))
         self._weights: np.ndarray | None = None  # those of `_sum`
+        from .compiled import add_up_compiled, available  # which imports what imports this
+
+        # Without curved rows one matrix remains, whose sum is the same every time.
+        self._add_up = add_up_compiled(self._P) if self.count and available() else None
 
     def _split(self, every: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return (every[0], every[1:]) if self.objective else (self._zero, every)
@@ -132,7 +137,10 @@ class DenseList(_DenseRows):
     def at(self, x: np.ndarray, c: float, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         every = np.empty((len(self._P), x.size))
         self._weights = self._every(c, weights)
-        add_up(self._weights, self._P, self._sum, x, every)
+        if self._add_up is not None:
+            self._add_up(self._weights, np.ascontiguousarray(x), every, self._sum)
+        else:
+            add_up(self._weights, self._P, self._sum, x, every)
         return self._split(every)
 
     def _every(self, c: float, weights: np.ndarray) -> np.ndarray:

@@ -12,6 +12,8 @@ from ..quadratic import Quadratic, minimum
 # A pivot below this share of the largest, rows being of size one, marks a dependent row; a right-hand side that
 # differs from the combination of the others by more than this share of their terms contradicts them.
 DEPENDENT = 1e-10
+# Shares of a combination of rows below this are rounding.
+NEGLIGIBLE = 1e-13
 
 
 @dataclass(frozen=True)
@@ -37,13 +39,22 @@ def independent_rows(A: np.ndarray, b: np.ndarray) -> Independence:
         return Independence(np.arange(p), None)
     kept, dependent = pivots[:rank], pivots[rank:]
     Y = solve_triangular(R[:rank, :rank], R[:rank, rank:]) if rank else np.zeros((0, p))
+    return independence(b, kept, dependent, Y)
+
+
+def independence(b: np.ndarray, kept: np.ndarray, dependent: np.ndarray, Y: np.ndarray) -> Independence:
+    """What the right-hand sides say of dependent rows = Yᵀ · kept rows, the rows being of comparable size."""
+    # What rounding leaves of a zero in Y would count where the other right-hand sides are zero.
+    Y = np.where(np.abs(Y) > NEGLIGIBLE * np.abs(Y).max(axis=0, initial=1.0), Y, 0.0)
     mismatch = b[dependent] - Y.T @ b[kept]
     terms = np.abs(b[dependent]) + np.abs(Y).T @ np.abs(b[kept])
+    # As everywhere, a right-hand side below 1e-14 of its row is zero.
+    terms = np.where(np.abs(mismatch) <= 1e-14 * (1.0 + np.abs(Y).sum(axis=0)), np.inf, terms)
     share = np.abs(mismatch) / np.where(terms > 0, terms, 1.0)
     worst = int(np.argmax(share))
     contradiction = None
     if share[worst] > DEPENDENT:
-        contradiction = np.zeros(p)
+        contradiction = np.zeros(b.size)
         contradiction[dependent[worst]] = 1.0
         contradiction[kept] = -Y[:, worst]
         contradiction *= -np.sign(mismatch[worst]) / abs(mismatch[worst])

@@ -19,6 +19,7 @@ from .multipliers import Multipliers
 from .presolve import bounds_from_rows
 from .reduction import Reduction
 from .scaling import Scaling, equilibrate
+from .sparse_rank import independent_sparse_rows
 
 # Below this many variables and rows together, dense linear algebra wins whatever the structure.
 SMALL = 80
@@ -132,8 +133,8 @@ class Form:
         self.degree = self.m - self.cones.total + self.cones.count
         self.contradiction: Multipliers | None = None
         self.kept = np.arange(b.size)
-        if b.size and self.layout != "sparse":
-            split = independent_rows(A, b)
+        if b.size:
+            split = independent_sparse_rows(A, b) if self.layout == "sparse" else independent_rows(A, b)
             if split.contradiction is not None:
                 self.contradiction = self.proof(np.zeros(n), np.zeros(self.m), split.contradiction, 1.0 / self.c)
             self.kept = split.kept

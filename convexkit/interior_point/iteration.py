@@ -15,6 +15,8 @@ from ..quadratic import Quadratic
 from ..solution import IterationRecord
 from .backends import choose_backend
 from .cones import NesterovTodd
+from .curvature import DenseList
+from .dense_cholesky import DenseCholesky
 from .embedding import Newton, Point, Step
 from .equalities import minimise_on_subspace
 from .form import Form, Multipliers
@@ -33,7 +35,8 @@ class Outcome:
 
     `kind` is `converged`, `infeasible`, `unbounded`, `iteration_limit`, `time_limit`, `interrupted` or `stalled`.
     `point` has the smallest residuals; `bounded` the smallest ones apart from stationarity, which no point can bring to
-    zero where multipliers do not exist. `residuals` are those of `point`, where they have been computed.
+    zero where multipliers do not exist. `residuals` are those of `point`, where they have been computed. `convex` says
+    that P₀ + Σ lamᵢPᵢ ⪰ 0 was proved there, which is done where the sum is at hand.
     """
 
     kind: str
@@ -44,6 +47,7 @@ class Outcome:
     nit: int
     backend: str
     residuals: KKTResiduals | None = None
+    convex: bool = False
 
 
 def run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord], Any] | None = None,
@@ -72,12 +76,13 @@ def _run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord]
     z.evaluate(form)
     # Residuals may lag behind complementarity by this much: θ ≤ lag·μ.
     lag = settings.largest_lag * max(z.theta, 1e-3) / z.mu if form.mq else np.inf
+    daring = form.mq > 0 and not form.cones.count and form.layout != "sparse"
     start_mu, solved = z.mu, z
     best, best_error = z, np.inf
     bounded, bounded_error = z, np.inf
     step, short, kind, next_try = 0.0, 0, "iteration_limit", 1.0
     nit = further = 0
-    value = drift = np.inf
+    value = drift = slope = np.inf
     residuals: KKTResiduals | None = None
     proof: InfeasibilityCertificate | None = None
     direction: np.ndarray | None = None
@@ -94,6 +99,7 @@ def _run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord]
                 best, best_error = z, error
             if nit and max(record.primal, record.gap) < bounded_error:
                 bounded, bounded_error = z, max(record.primal, record.gap)
+            last_slope, slope = slope, record.dual
             last_drift, drift = drift, abs(record.value - value) / max(abs(record.value), monitor.unit, 1e-300)
             value = record.value
             if error <= settings.tol:
@@ -110,7 +116,8 @@ def _run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord]
             elif residuals is not None:
                 break
             # Linear rows always have multipliers; quadratic ones need a strictly feasible point.
-            if form.mq and z.mu <= settings.far_below * start_mu and bounded_error <= settings.far_below * settings.tol:
+            if form.mq and z.mu <= settings.far_below * start_mu and slope > 0.5 * last_slope \
+                    and bounded_error <= settings.far_below * settings.tol:
                 kind = "stalled"  # value and feasibility are exact, and stationarity does not follow
                 break
             # A proof costs about an iteration to check; try each time that κ/τ has grown tenfold.
@@ -150,7 +157,9 @@ def _run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord]
             corrected = newton.solve(-eta * z.r_d - share * bend_d, -eta * z.r_p - share * bend_p, -eta * z.r_e,
                                      -eta * z.r_g - share * bend_g, nt.target(sigma * z.mu, affine.s, affine.lam),
                                      sigma * z.mu - z.tau * z.kappa - affine.tau * affine.kappa)
-            following, step = _search(form, settings, z, corrected, eta, lag)
+            fraction = max(settings.step_fraction, 1.0 - max(error, settings.nearest)) if daring \
+                else settings.step_fraction
+            following, step = _search(form, settings, z, corrected, eta, lag, fraction)
             if step < settings.poor_step:
                 # The correction was made for a long step, and need not lead downhill over a short one. Newton's own
                 # direction, well centred, does.
@@ -158,7 +167,7 @@ def _run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord]
                 eta = 1.0 - sigma
                 plain = newton.solve(-eta * z.r_d, -eta * z.r_p, -eta * z.r_e, -eta * z.r_g, nt.target(sigma * z.mu),
                                      sigma * z.mu - z.tau * z.kappa)
-                second, other_step = _search(form, settings, z, plain, eta, lag)
+                second, other_step = _search(form, settings, z, plain, eta, lag, fraction)
                 if other_step > step:
                     following, step = second, other_step
             if following is None:
@@ -183,7 +192,9 @@ def _run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord]
     kind = "infeasible" if proof is not None else "unbounded" if direction is not None else kind
     point = monitor.unscaled(best)
     other = point if bounded is best else monitor.unscaled(bounded)
-    return Outcome(kind, point, other, proof, direction, nit, system.name, residuals)
+    convex = kind == "converged" and form.mq > 1 and isinstance(form.curvature, DenseList) \
+        and isinstance(system, DenseCholesky) and system.curves_up(form.c, best.lam[:form.mq] * form.d / best.tau)
+    return Outcome(kind, point, other, proof, direction, nit, system.name, residuals, convex)
 
 
 def _start(form: Form, system: KKTSystem) -> Point:
@@ -237,13 +248,13 @@ def _inside(form: Form, v: np.ndarray, e: np.ndarray) -> np.ndarray:
     return v + max(1.0 - float(smallest.min(initial=1.0)), 0.0) * e
 
 
-def _search(form: Form, settings: Settings, z: Point, d: Step, eta: float, lag: float)\
+def _search(form: Form, settings: Settings, z: Point, d: Step, eta: float, lag: float, fraction: float)\
         -> tuple[Point | None, float]:
     """The first point along d whose residuals θ are low enough, and its step; None and 0 if there is none.
 
     Residuals are low enough if they have fallen by a tenth of what the step promised, or do not lag behind μ.
     """
-    step = min(1.0, settings.step_fraction * z.longest(d, form))
+    step = min(1.0, fraction * z.longest(d, form))
     while step > settings.shortest_step:  # False for NaN too
         fall = 1.0 - step * eta
         trial = z.moved(step, d).evaluate(form, fall * z.r_p, fall * z.r_g)

@@ -18,6 +18,11 @@ from .cones import Cones
 SMALLEST, LARGEST = 1e-8, 1e8
 # A pass over sparse rows that changes no scale by more than this is the last.
 EVEN = 0.9
+# Within rows, entries of linear programs that differ by more than a factor of 3.5, in the mean square of logarithms, get
+# scales by geometric means first: pilot_we takes 32 iterations in place of 76. Among public sets those below fare as
+# well without.
+UNEVEN = np.log(3.5)
+GEOMETRIC_PASSES = 20
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,29 @@ class _Entries:
         return self.scaled(np.ones(self.shape[0]), E)[0]
 
 
+def _geometric(Q: _Entries, equalities: _Entries, n: int) -> np.ndarray:
+    """Column scales that bring the entries of sparse rows near one in the geometric mean; ones if they are even as given.
+
+        minimise Σ (log|aᵢⱼ| + log dᵢ + log Eⱼ)²  over d and E, by turns
+
+    Largest entries can be made one in many ways, and which one Ruiz's passes arrive at depends on the units that the
+    data came in; the least-squares scales do not (Curtis and Reid, J. Inst. Maths Applics 10, 1972).
+    """
+    m = Q.shape[0] + equalities.shape[0]
+    row = np.concatenate([Q._row, equalities._row + Q.shape[0]])
+    column = np.concatenate([Q._column, equalities._column])
+    logs = np.log(np.concatenate([Q._data, equalities._data]))
+    in_row = np.maximum(np.bincount(row, minlength=m), 1)
+    in_column = np.maximum(np.bincount(column, minlength=n), 1)
+    rows, columns = np.bincount(row, logs, m) / in_row, np.zeros(n)
+    if not logs.size or np.sqrt(np.mean((logs - rows[row])**2)) <= UNEVEN:
+        return np.ones(n)
+    for _ in range(GEOMETRIC_PASSES):
+        columns = np.bincount(column, logs - rows[row], n) / in_column
+        rows = np.bincount(row, logs - columns[column], m) / in_row
+    return np.exp(-columns)
+
+
 def equilibrate(diagonal0: np.ndarray, diagonals: Any, q0: np.ndarray, rows: Any, r: np.ndarray, cones: Cones,
                 A: Any, b: np.ndarray, lb: np.ndarray, low: np.ndarray, ub: np.ndarray, high: np.ndarray,
                 passes: int) -> Scaling:
@@ -105,7 +133,8 @@ def equilibrate(diagonal0: np.ndarray, diagonals: Any, q0: np.ndarray, rows: Any
         return np.maximum(equalities.rows(E), absolute_b)
 
     # Rows and objective start at size one, so that the result does not depend on the units they came in.
-    E = np.ones(n)
+    linear = sp.issparse(A) and not curved and not D0.any()
+    E = _geometric(Q, equalities, n) if linear else np.ones(n)
     d, dA, c = 1.0 / _safe(row_sizes(E)), 1.0 / _safe(equality_sizes(E)), objective_scale(E)
     for _ in range(passes):
         row, column = Q.scaled(d, E)

@@ -18,6 +18,9 @@ class Settings:
     warm_share: float = 0.99
     # Share of the way to the boundary that a step may go; Mehrotra's 0.99 to 0.9995 all work.
     step_fraction: float = 0.99
+    # With curved rows, dense data and no cones, a point within ε of optimal steps 1 - ε of the way, and up to this
+    # near: that saves one iteration in seven. Linear rows gain nothing by it, and ill-posed sparse problems lose.
+    nearest: float = 1e-4
     # Smallest centring; 0 would aim at the boundary itself.
     smallest_sigma: float = 1e-10
     # A corrected step shorter than this is compared with a plain one, centred by at least safe_sigma.

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any
 
 import numpy as np
 
 from ..errors import ProblemError
+from ..words import Word
 
 
-class LineSearchStatus(str, Enum):
+class LineSearchStatus(Word):
     """Why a line search stopped.
 
     `sufficient_decrease`: f fell by its share. `strong_wolfe`: and the slope has flattened. `exact`: the minimiser
@@ -30,9 +30,6 @@ class LineSearchStatus(str, Enum):
     EXACT = "exact"
     BOUNDARY = "boundary"
     UNBOUNDED = "unbounded"
-
-    def __str__(self) -> str:
-        return self.value
 
 
 @dataclass(frozen=True)

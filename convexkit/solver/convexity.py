@@ -9,8 +9,8 @@ from ..interior_point import Multipliers, all_threads
 from ..problem import QCQP
 from ..quadratic import doubtful, weighted_sum
 
-# Above this many variables it takes as long to factor every dense P as to solve the problem.
-LATE = 256
+# Above this many variables it takes a third of a solution's time and more to factor every dense P.
+LATE = 128
 
 
 def proved_late(problem: QCQP) -> bool:

@@ -138,7 +138,8 @@ def settings_of(tol: float, maxiter: int, time_limit: float | None) -> Settings:
 
 def _alone(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord], Any] | None,
            start: float, warm: Multipliers | None = None) -> Solution:
-    if callback is None and (found := run_compiled(problem, settings, warm)) is not None:
+    if callback is None and (
+            found := run_compiled(problem, settings, warm, proved_late(problem))) is not None:
         solution = judged(problem, found, settings, start)
         if solution.success:
             return solution
@@ -158,7 +159,7 @@ def _solved(problem: QCQP, settings: Settings, callback: Callable[[IterationReco
     outcome = run(problem, settings, callback, warm)
     if outcome.kind == "infeasible":
         return infeasible(problem, outcome.certificate, outcome.nit, outcome.backend, start)
-    if late and not (outcome.kind == "converged" and convex_lagrangian(problem, outcome.point)):
+    if late and not (outcome.kind == "converged" and (outcome.convex or convex_lagrangian(problem, outcome.point))):
         require_convex(problem)
     if outcome.kind == "unbounded":
         return unbounded(problem, outcome, settings, start)

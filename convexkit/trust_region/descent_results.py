@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 
 import numpy as np
 
+from ..words import Word
 
-class DescentStatus(str, Enum):
+
+class DescentStatus(Word):
     """How a descent ended.
 
     `converged`: the gradient passed the tolerance, and no direction of negative curvature was found. `precision_limit`:
@@ -24,9 +25,6 @@ class DescentStatus(str, Enum):
     PRECISION_LIMIT = "precision_limit"
     UNBOUNDED = "unbounded"
     NUMERICAL_ERROR = "numerical_error"
-
-    def __str__(self) -> str:
-        return self.value
 
 
 @dataclass(frozen=True)

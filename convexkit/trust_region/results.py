@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 from math import inf
 from typing import Any
 
@@ -11,9 +10,10 @@ import numpy as np
 
 from ..conjugate_gradient import CGResult
 from ..quadratic import Quadratic
+from ..words import Word
 
 
-class TrustRegionStatus(str, Enum):
+class TrustRegionStatus(Word):
     """Where the step ended.
 
     `boundary`, `interior`: a global minimiser, on the boundary or inside. `hard_case`: a global minimiser that needs
@@ -32,9 +32,6 @@ class TrustRegionStatus(str, Enum):
     TRUNCATED = "truncated"
     STATIONARY = "stationary"
     NUMERICAL_ERROR = "numerical_error"
-
-    def __str__(self) -> str:
-        return self.value
 
 
 @dataclass(frozen=True)

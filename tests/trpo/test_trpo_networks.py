@@ -151,7 +151,8 @@ def test_fast_forward_limits_its_inputs_as_the_normaliser_does():
     moments = RunningMoments.start(3).updated(np.random.default_rng(0).standard_normal((50, 3)))
     x[0], x[1] = [1e3, 0.0, -1e9], [0.0, -50.0, 0.0]
     normalized = moments.normalized(x)
-    assert normalized.dtype == np.float32 and np.abs(normalized).max() == LIMIT
+    assert normalized.dtype == np.float32
+    assert np.abs(normalized).max() == LIMIT
     kept = x.copy()
     forward = NETWORK.fast_forward(theta, 4, *moments.shift_and_scale(), moments.limit)
     np.testing.assert_allclose(forward(x), NETWORK(theta, normalized), rtol=1e-4, atol=1e-5)

@@ -20,7 +20,7 @@ from ...errors import ConvexkitError, MissingDependencyError
 HERE = Path(__file__).parent
 # Everything that the machine code depends on: the sources, and the modules whose constants they use.
 SOURCES = tuple(HERE.parents[1] / place for place in (
-    "interior_point/compiled/linear.py", "interior_point/compiled/problem.py", "interior_point/compiled/kernel.py",
+    *(f"interior_point/compiled/{name}.py" for name in ("linear", "passes", "problem", "kernel")),
     "interior_point/scaling.py", "interior_point/settings.py", "interior_point/embedding.py", "duality/kkt.py",
     "duality/rows.py"))
 STAMP = "ready"

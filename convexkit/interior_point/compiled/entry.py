@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, cast
 
@@ -9,7 +10,8 @@ import numpy as np
 
 from ...duality import KKTResiduals, within_reach
 from ...problem import QCQP, qp
-from ...quadratic import CONVEXITY_TOLERANCE
+from ...quadratic import CONVEXITY_TOLERANCE, PROBES
+from ...validation import probe
 from ..form import Multipliers
 from ..iteration import Outcome
 from ..presolve import NO_BOUND, bounds_from_rows
@@ -36,12 +38,33 @@ def _kernels() -> tuple[Any, Any]:
 
 
 def warm_up() -> None:
-    """Compile, by solving a problem."""
+    """Compile, by solving a problem and adding up a matrix."""
     _solved(qp(np.eye(2), [1.0, -1.0], lb=0.0), Settings())
+    add_up_compiled([np.eye(2)])(np.ones(1), np.ones(2), np.empty((1, 2)), np.empty((2, 2)))
 
 
-def run_compiled(problem: QCQP, settings: Settings, warm: Multipliers | None = None) -> Outcome | None:
+def add_up_compiled(matrices: Sequence[np.ndarray]) -> Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], None]:
+    """`quadratic.add_up` of these C-ordered float64 arrays as a function of (weights, x, products, total).
+
+    Of the total only the upper triangle is written.
+    """
+    from .passes import addresses, sum_and_products
+
+    kept = tuple(matrices)  # as long as the function, which knows their addresses only
+    where = addresses(kept)
+
+    def add_up(weights: np.ndarray, x: np.ndarray, products: np.ndarray, total: np.ndarray) -> None:
+        assert kept
+        sum_and_products(where, weights, x, products, total)
+
+    return add_up
+
+
+def run_compiled(problem: QCQP, settings: Settings, warm: Multipliers | None = None, late: bool = False
+                 ) -> Outcome | None:
     """The solution of a dense problem with up to 256 variables, or None: then it is `iteration.run`'s.
+
+    If `late`, a glance at each P and a proof for the answer's Lagrangian stand for the check of every P.
 
     None for cones, sparse, factored or operator data, fixed variables, empty rows, problems without inequalities, and
     whatever is not plainly convex and plainly solved: infeasible, unbounded, ill-posed.
@@ -49,10 +72,11 @@ def run_compiled(problem: QCQP, settings: Settings, warm: Multipliers | None = N
     if (problem.n > LARGEST_COMPILED or problem.cones or settings.time_limit < SHORTEST_LIMIT or not available()
             or not (isinstance(problem.G, np.ndarray) and isinstance(problem.A, np.ndarray))):
         return None
-    return _solved(problem, settings, warm)
+    return _solved(problem, settings, warm, late)
 
 
-def _solved(problem: QCQP, settings: Settings, warm: Multipliers | None = None) -> Outcome | None:
+def _solved(problem: QCQP, settings: Settings, warm: Multipliers | None = None, late: bool = False
+            ) -> Outcome | None:
     n, lb, ub, G, A = problem.n, problem.lb, problem.ub, problem.G, problem.A
     objective, inequalities = problem.objective, problem.inequalities
     curved: list[int] = []
@@ -87,14 +111,16 @@ def _solved(problem: QCQP, settings: Settings, warm: Multipliers | None = None) 
     if not lines[mq:].any(axis=1).all():
         return None
     take, iterate = _kernels()
-    scratch = np.empty((n, n))
+    scratch, steps = np.empty((n, n)), PROBES if late and n > PROBES else 0
+    first = probe(n)
     packed = np.empty((1 + mq, n * (n + 1) // 2))
     if _is_zero(objective.P):
         packed[0] = 0.0
-    elif not take(_plain(cast(np.ndarray, objective.P)), packed[0], scratch, CONVEXITY_TOLERANCE):
+    elif not take(_plain(cast(np.ndarray, objective.P)), packed[0], scratch, CONVEXITY_TOLERANCE, first, steps):
         return None
     for k in range(mq):
-        if not take(_plain(cast(np.ndarray, inequalities[curved[k]].P)), packed[1 + k], scratch, CONVEXITY_TOLERANCE):
+        if not take(_plain(cast(np.ndarray, inequalities[curved[k]].P)), packed[1 + k], scratch, CONVEXITY_TOLERANCE,
+                    first, steps):
             return None
     edge = np.ones(at.size)
     edge[:at.size - np.count_nonzero(ub < NO_BOUND)] = -1.0
@@ -107,8 +133,8 @@ def _solved(problem: QCQP, settings: Settings, warm: Multipliers | None = None) 
     # Every array in C's order: another one would be another signature, compiled within the first solve.
     nit = iterate(packed, packed.take(_diagonal(n), axis=1), np.array(objective.q, dtype=np.float64), objective.r,
                   lines, ends, quadratics, r, np.array([lb, ub]), at, edge, settings.tol,
-                  min(settings.maxiter, PATIENCE), 0.0 if warm is None else settings.warm_share, x, y, lam_bounds,
-                  evidence)
+                  min(settings.maxiter, PATIENCE), 0.0 if warm is None else settings.warm_share,
+                  CONVEXITY_TOLERANCE if steps else 0.0, x, y, lam_bounds, evidence)
     if nit < 0:
         return None
     if not within_reach(problem, x):

@@ -24,6 +24,8 @@ from .linear import (
     forward,
     largest,
     product,
+    shifted_cholesky,
+    sum_and_products,
     symmetric_product,
     times,
     weighted_sum,
@@ -33,7 +35,8 @@ from .problem import COMPLEMENTARITY, DUAL, GAP, PRIMAL, STATIONARITY, Data, equ
 S = Settings()
 STEP_FRACTION, SMALLEST_SIGMA, POOR_STEP, SAFE_SIGMA = S.step_fraction, S.smallest_sigma, S.poor_step, S.safe_sigma
 LARGEST_LAG, SHORT_STEP, SHORT_STEPS, SHORTEST = S.largest_lag, S.short_step, S.short_steps, S.shortest_step
-FAR_BELOW, PASSES, REFINE_ABOVE, REFINEMENTS = S.far_below, S.scaling_passes, S.refine_above, S.refinements
+NEAREST, FAR_BELOW, PASSES = S.nearest, S.far_below, S.scaling_passes
+REFINE_ABOVE, REFINEMENTS = S.refine_above, S.refinements
 # After EARLY iterations κ this much larger than τ makes a problem suspect of having no solution.
 SUSPICIOUS, EARLY = 1e3, 8
 
@@ -71,6 +74,7 @@ class System(NamedTuple):
     J: np.ndarray  # (r + p, n), the first mq overwritten by gradients
     q: np.ndarray  # (mq, n), what they are at x = 0
     ends: np.ndarray  # (m + p,), constants of inequalities, bounds, equalities
+    H: np.ndarray  # Σ weightsᵢPᵢ at the point that was evaluated last
     K: np.ndarray
     L: np.ndarray
     Y: np.ndarray
@@ -80,6 +84,7 @@ class System(NamedTuple):
     p: np.ndarray  # rows: Jacobi scale of the Schur complement, error
     column: Step
     v: np.ndarray  # the pivot, and the weight of AᵀA
+    weights: np.ndarray  # (1 + mq,), of the P's in H
 
 
 @allocating
@@ -110,6 +115,14 @@ def _add_all_transposed(J, scales, r, y, out):
 
 
 @compiled
+def _weigh(scales, z, weights):
+    """Weights of the P's in H."""
+    weights[0] = scales.c
+    for i in range(z.half.size):
+        weights[1 + i] = z.m[LAM, i] * scales.lines[i] / z.v[TAU]
+
+
+@compiled
 def _evaluate(data, scales, system, z, targets, fall, old):
     """Products, rows and residuals; with `targets`, s and κ take up what the linearisation missed."""
     n, m, mq, r, v = z.n.shape[1], z.m.shape[1], z.half.size, data.r, z.v
@@ -117,7 +130,9 @@ def _evaluate(data, scales, system, z, targets, fall, old):
     pull, bend, A_nu = z.n[PULL], z.n[BEND], z.n[A_NU]
     tau, c = v[TAU], scales.c
     mu = (dot(s, lam) + tau * v[KAPPA]) / (m + 1)
-    v[XPX], v[Q0X] = product(data.P[0], x, z.n[P0X]), dot(data.q0, x)
+    _weigh(scales, z, system.weights)
+    sum_and_products(system.weights, data.P, x, z.n[P0X], z.Px, system.H)
+    v[XPX], v[Q0X] = dot(z.n[P0X], x), dot(data.q0, x)
     # Curved rows without their P's, which `half` brings in.
     for j in range(n):
         pull[j] = bend[j] = A_nu[j] = 0.0
@@ -132,12 +147,12 @@ def _evaluate(data, scales, system, z, targets, fall, old):
         a[i] = system.ends[i]
         z.m[SIZES, i] = abs(r_p[i]) + abs(a[i]) * tau
     for i in range(mq):
-        z.half[i] = 0.5 * product(data.P[1 + i], x, z.Px[i])
+        z.half[i] = 0.5 * dot(z.Px[i], x)
         half = scales.lines[i] * z.half[i]
         z.m[SIZES, i] += half / tau
         a[i] -= half / (tau * tau)
         r_p[i] += half * (2.0 / tau)
-        weight = lam[i] * scales.lines[i] / tau
+        weight = system.weights[1 + i]
         for j in range(n):
             bend[j] += weight * z.Px[i, j]
     add_transposed(system.J[r:], nu, 1.0, A_nu)
@@ -206,11 +221,14 @@ def _errors(data, scales, system, z, no_objective):
 
 
 @compiled
-def _factor(data, scales, system, weights):
-    """K = Σ weightsᵢPᵢ + JᵀW⁻²J, its factor, and the equalities' Schur complement: `dense_cholesky`."""
+def _factor(data, scales, system):
+    """K = H + JᵀW⁻²J, its factor, and the equalities' Schur complement: `dense_cholesky`."""
     n, p, r, K, L, w, jacobi = data.q0.size, system.Y.shape[0], data.r, system.K, system.L, system.m[0], system.n[0]
     A = system.J[r:]
-    weighted_sum(weights, data.P, K)
+    for i in range(n):
+        row, first = K[i], system.H[i]
+        for j in range(i + 1):
+            row[j] = first[j]
     add_gram(w[:r], system.J[:r], K)
     for k in range(scales.at.size):
         j = scales.at[k]
@@ -326,21 +344,20 @@ def _solve(data, scales, system, d):
 
 
 @compiled
-def _newton(data, scales, system, z, weights):
+def _newton(data, scales, system, z):
     """Factor the linearised embedding and solve for its τ column: `embedding.Newton`."""
     n, m, mq, v, column = data.q0.size, z.m.shape[1], z.half.size, z.v, system.column
     tau, c = v[TAU], scales.c
-    weights[0], g_tau = c, c * v[XPX]
+    g_tau = c * v[XPX]
     for i in range(mq):
         d = scales.lines[i]
-        weights[1 + i] = d * z.m[LAM, i] / tau
-        g_tau += 2.0 * weights[1 + i] * z.half[i]
+        g_tau += 2.0 * d * z.m[LAM, i] / tau * z.half[i]
         for j in range(n):
             system.J[i, j] = system.q[i, j] + (d / tau) * z.Px[i, j]
     for i in range(m):
         system.m[0, i] = z.m[LAM, i] / z.m[S_, i]
         column.lam[i] = -z.m[A_, i]
-    if not _factor(data, scales, system, weights):
+    if not _factor(data, scales, system):
         return False
     for j in range(n):
         bend, c_q0 = z.n[BEND, j] / tau, c * data.q0[j]
@@ -400,9 +417,9 @@ def _longest(z, d):
 
 
 @compiled
-def _search(data, scales, system, z, d, eta, lag, trial):
+def _search(data, scales, system, z, d, eta, lag, fraction, trial):
     """Move `trial` to the first point along d whose residuals are low enough; the step, or 0."""
-    step = min(1.0, STEP_FRACTION * _longest(z, d))
+    step = min(1.0, fraction * _longest(z, d))
     while step > SHORTEST:
         for j in range(d.x.size):
             trial.n[X, j] = z.n[X, j] + step * d.x[j]
@@ -420,14 +437,15 @@ def _search(data, scales, system, z, d, eta, lag, trial):
 
 
 @compiled
-def _start(data, scales, system, z, weights):
+def _start(data, scales, system, z):
     """Mehrotra's least-squares point, for problems without curved rows: `iteration._start`."""
     n, m, p, d = data.q0.size, z.m.shape[1], system.Y.shape[0], system.column
     curved = largest(data.D[0]) > 0.0
-    weights[0] = scales.c
+    system.weights[0] = scales.c
+    weighted_sum(system.weights, data.P, system.H)
     for i in range(m):
         system.m[0, i] = 1.0
-    if not _factor(data, scales, system, weights):
+    if not _factor(data, scales, system):
         return
     for turn in range(1 if curved else 2):
         # x and s from the constants, λ and ν from the slope: together if the objective is curved.
@@ -516,10 +534,11 @@ def _towards(data, scales, system, z, old, x, y, lam_bounds, share):
     z.v[KAPPA] *= rest
 
 
-def _iterate(P, D, q0, r0, lines, ends, quadratics, r, bounds, at, edge, tol, maxiter, share, x, y, lam_bounds,
-             evidence):
+def _iterate(P, D, q0, r0, lines, ends, quadratics, r, bounds, at, edge, tol, maxiter, share, late, x, y,
+             lam_bounds, evidence):
     """Fill in the solution and its residuals on the data as given; iterations taken, or -1 if it was not found.
 
+    If `late` is positive, it is the tolerance to which P₀ + Σ yᵢPᵢ has to be positive semidefinite at the solution.
     With share > 0 the arrays come with an old solution, towards which the iteration starts by that share of the way.
     """
     data = Data(P, D, q0, r0, lines, ends, quadratics, r, bounds)
@@ -528,8 +547,8 @@ def _iterate(P, D, q0, r0, lines, ends, quadratics, r, bounds, at, edge, tol, ma
     scales = equilibrate(data, PASSES, at, edge)
     no_objective = largest(q0) == 0.0 and largest(D[0]) == 0.0
     system = System(np.empty((r + p, n)), np.empty((mq, n)), np.empty(m + p), np.zeros((n, n)), np.zeros((n, n)),
-                    np.zeros((p, n)), np.zeros((p, p)), np.zeros((4, n)), np.ones((2, m)), np.zeros((3, p)),
-                    _empty_step(n, m, p), np.zeros(2))
+                    np.zeros((n, n)), np.zeros((p, n)), np.zeros((p, p)), np.zeros((4, n)), np.ones((2, m)),
+                    np.zeros((3, p)), _empty_step(n, m, p), np.zeros(2), np.zeros(1 + mq))
     for i in range(r + p):
         for j in range(n):
             system.J[i, j] = lines[i, j] * scales.lines[i]
@@ -541,9 +560,9 @@ def _iterate(P, D, q0, r0, lines, ends, quadratics, r, bounds, at, edge, tol, ma
         system.ends[r + k] = -edge[k] * bounds[1 if edge[k] > 0.0 else 0, at[k]]
     z, trial, spare = _point(n, m, p, mq), _point(n, m, p, mq), _point(n, m, p, mq)
     affine, corrected = _empty_step(n, m, p), _empty_step(n, m, p)
-    weights, bends, Pu = np.zeros(1 + mq), np.zeros(n + m), np.zeros((mq + 2, n))
+    bends, Pu = np.zeros(n + m), np.zeros((mq + 2, n))
     if mq == 0:
-        _start(data, scales, system, z, weights)
+        _start(data, scales, system, z)
     if share > 0.0:
         _towards(data, scales, system, z, trial, x, y, lam_bounds, share)
         lam_bounds[:] = 0.0
@@ -560,11 +579,11 @@ def _iterate(P, D, q0, r0, lines, ends, quadratics, r, bounds, at, edge, tol, ma
             residuals(data, x, y, lam_bounds, evidence)
             if max(evidence[STATIONARITY], evidence[PRIMAL], evidence[DUAL], evidence[COMPLEMENTARITY],
                    evidence[GAP]) <= tol:
-                return nit
+                return nit if late == 0.0 or shifted_cholesky(system.H, late) else -1
         if ((nit > EARLY and v[KAPPA] > SUSPICIOUS * v[TAU]) or nit == maxiter
                 or (mq > 0 and nit > 0 and bounded <= FAR_BELOW * tol)):
             return -1
-        if not _newton(data, scales, system, z, weights):
+        if not _newton(data, scales, system, z):
             return -1
         _step(data, scales, system, z, 1.0, bends, 0.0, 0.0, affine, 0.0, affine)
         length = min(1.0, _longest(z, affine))
@@ -575,13 +594,17 @@ def _iterate(P, D, q0, r0, lines, ends, quadratics, r, bounds, at, edge, tol, ma
         sigma = min(1.0, max(left**3, SMALLEST_SIGMA))
         bend_g = _bends(data, scales, z, affine, Pu, bends)
         _step(data, scales, system, z, 1.0 - sigma, bends, bend_g, sigma, affine, length * length, corrected)
-        step = _search(data, scales, system, z, corrected, 1.0 - sigma, lag, trial)
+        fraction = max(STEP_FRACTION, 1.0 - max(error, NEAREST)) if mq else STEP_FRACTION
+        step = _search(data, scales, system, z, corrected, 1.0 - sigma, lag, fraction, trial)
         if step < POOR_STEP:
             sigma = max(sigma, SAFE_SIGMA)
             _step(data, scales, system, z, 1.0 - sigma, bends, 0.0, sigma, affine, 0.0, corrected)
-            length = _search(data, scales, system, z, corrected, 1.0 - sigma, lag, spare)
+            length = _search(data, scales, system, z, corrected, 1.0 - sigma, lag, fraction, spare)
             if length > step:
                 step, trial, spare = length, spare, trial
+            elif step > 0.0:  # H is that of the other one
+                _weigh(scales, trial, system.weights)
+                weighted_sum(system.weights, data.P, system.H)
         if step == 0.0:
             return -1
         short = short + 1 if step < SHORT_STEP else 0

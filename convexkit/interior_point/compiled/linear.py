@@ -24,11 +24,12 @@ def compiled(function: Callable, allocates: bool = False, **options: Any) -> Any
     References to arrays are counted only in a function that makes arrays: counting costs more than the arithmetic of
     eight variables.
     """
+    settings: dict[str, Any] = {"cache": True, "error_model": "numpy", "fastmath": {"reassoc", "contract"},
+                                "_nrt": allocates, **options}
     before = vars(config)["CACHE_DIR"]
     vars(config)["CACHE_DIR"] = PLACE
     try:
-        return njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract"}, _nrt=allocates,
-                    **options)(function)
+        return njit(**settings)(function)
     finally:
         vars(config)["CACHE_DIR"] = before
 
@@ -86,6 +87,35 @@ def weighted_sum(weights, packed, K):
             for j in range(i + 1):
                 row[j] += a * p[j]
             k += 1
+        at += i + 1
+
+
+@compiled
+def sum_and_products(weights, packed, x, first, others, K):
+    """`weighted_sum`, and first = P₀x, others[k] = Pₖ₊₁x, in one pass over the matrices."""
+    n, count, at = K.shape[0], weights.size, 0
+    for i in range(n):
+        row, xi, k = K[i], x[i], 0
+        for j in range(i + 1):
+            row[j] = 0.0
+        while k + 4 <= count:
+            a, b, c, d = weights[k], weights[k + 1], weights[k + 2], weights[k + 3]
+            p, q, r, s = packed[k, at:], packed[k + 1, at:], packed[k + 2, at:], packed[k + 3, at:]
+            for j in range(i + 1):
+                row[j] += a * p[j] + b * q[j] + c * r[j] + d * s[j]
+            k += 4
+        while k < count:
+            a, p = weights[k], packed[k, at:]
+            for j in range(i + 1):
+                row[j] += a * p[j]
+            k += 1
+        for k in range(count):
+            p, inner = packed[k, at:], 0.0
+            out = others[k - 1] if k else first
+            for j in range(i):
+                inner += p[j] * x[j]
+                out[j] += p[j] * xi
+            out[i] = inner + p[i] * xi
         at += i + 1
 
 
@@ -230,26 +260,70 @@ def largest(v):
 
 
 @compiled
-def is_psd(packed, scratch, tolerance):
-    """Whether P + tolerance·‖P‖·I has a Cholesky factor: False leaves the verdict to `definite.is_psd`."""
-    n, at, total = scratch.shape[0], 0, 0.0
+def shifted_cholesky(P, tolerance):
+    """Overwrite the lower triangle of P with the factor of P + tolerance·‖P‖·I; False if there is none."""
+    n, total = P.shape[0], 0.0
     for i in range(n):
-        row = scratch[i]
-        for j in range(i + 1):
-            t = packed[at + j]
-            row[j] = t
-            total += t * t if i == j else 2.0 * t * t
-        at += i + 1
+        row = P[i]
+        for j in range(i):
+            total += 2.0 * row[j] * row[j]
+        total += row[i] * row[i]
     if total == 0.0:
         return True
     shift = tolerance * np.sqrt(total)
     for i in range(n):
-        scratch[i, i] += shift
-    return cholesky(scratch)
+        P[i, i] += shift
+    return cholesky(P)
 
 
 @compiled
-def take(P, out, scratch, tolerance):
-    """Pack P, and say whether it is plainly positive semidefinite."""
+def is_psd(packed, scratch, tolerance):
+    """Whether P + tolerance·‖P‖·I has a Cholesky factor: False leaves the verdict to `definite.is_psd`."""
+    at = 0
+    for i in range(scratch.shape[0]):
+        row = scratch[i]
+        for j in range(i + 1):
+            row[j] = packed[at + j]
+        at += i + 1
+    return shifted_cholesky(scratch, tolerance)
+
+
+@compiled
+def glance(packed, start, scratch, steps):
+    """Whether so many steps of Lanczos' method see no negative eigenvalue: `definite.doubtful`, the other way round."""
+    n, at, beta, size, taken = scratch.shape[0], 0, 0.0, 0.0, 0
+    v, w, before, alphas, squares = scratch[0], scratch[1], scratch[2], scratch[3], scratch[4]
+    length = np.sqrt(dot(start, start))
+    for j in range(n):
+        if packed[at] < 0.0:
+            return False
+        at += j + 2
+        v[j], before[j] = start[j] / length, 0.0
+    for step in range(min(steps, n)):
+        alpha = product(packed, v, w)
+        alphas[step], squares[step] = alpha, beta * beta
+        size, taken = max(size, abs(alpha) + 2.0 * beta), step + 1
+        for j in range(n):
+            w[j] -= alpha * v[j] + beta * before[j]
+        beta = np.sqrt(dot(w, w))
+        if not beta > 1e-8 * abs(alphas[0]):
+            break
+        for j in range(n):
+            before[j] = v[j]
+            v[j] = w[j] / beta
+    # The pivots of the tridiagonal matrix have the signs of its eigenvalues.
+    pivot = 1.0
+    for step in range(taken):
+        pivot = alphas[step] + 1e-8 * size - squares[step] / pivot
+        if not pivot > 0.0:
+            return size == 0.0
+    return True
+
+
+@compiled
+def take(P, out, scratch, tolerance, start, steps):
+    """Pack P, and say whether it is plainly positive semidefinite; with steps > 0, by a glance."""
     pack(P, out)
+    if steps > 0:
+        return glance(out, start, scratch, steps)
     return is_psd(out, scratch, tolerance)
