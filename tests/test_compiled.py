@@ -280,7 +280,7 @@ def test_no_problem_needs_another_signature_than_the_one_that_is_compiled():
     assert [len(kernel.signatures) for kernel in (*entry._kernels(), sum_and_products)] == [1, 1, 1]
 
 
-@pytest.mark.parametrize("n, count", [(1, 1), (3, 2), (17, 4), (30, 5), (33, 9)])
+@pytest.mark.parametrize(("n", "count"), [(1, 1), (3, 2), (17, 4), (30, 5), (33, 9)])
 def test_the_pass_over_matrices_that_lie_anywhere_gives_their_sum_and_products(n, count):
     rng = np.random.default_rng(n)
     matrices = [(M + M.T) / 2 for M in rng.standard_normal((count, n, n))]

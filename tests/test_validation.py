@@ -162,7 +162,7 @@ def test_a_large_matrix_that_is_off_by_more_than_rounding_is_averaged():
     np.testing.assert_array_equal(averaged, averaged.T)
 
 
-@pytest.mark.parametrize("i, j", [(0, 99), (99, 0), (50, 51)])
+@pytest.mark.parametrize(("i", "j"), [(0, 99), (99, 0), (50, 51)])
 def test_one_wrong_entry_of_a_large_matrix_is_found(i, j):
     P = probed()
     P[i, j] += 1e-9 * np.abs(P).max()
