@@ -1,5 +1,7 @@
 """What is settled before the iteration: rows that are bounds or say nothing, fixed variables, multiples of rows."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -245,3 +247,22 @@ def test_a_flow_that_is_said_once_too_often_is_solved_or_contradicted_at_once(co
     else:
         assert solution.status is ck.Status.INFEASIBLE
         assert (solution.nit, solution.certificate.verify(problem)) == (0, True)
+
+
+PLATE = Path(__file__).resolve().parents[2] / "shared" / "data" / "qplib" / "QPLIB_3088.npz"
+
+
+@pytest.mark.shared
+@pytest.mark.skipif(not PLATE.is_file(), reason="the public problem sets are not here")
+@pytest.mark.parametrize("seed", [0, 4])
+def test_curved_rows_over_dependent_equalities_are_solved_in_any_order(seed):
+    # Its equalities follow from each other by one, to the ten digits that they are given with. Most multipliers of the
+    # discs are zero, the factors need pivots, and nu ran out to 1e4 while tau fell: no permutation of it was solved.
+    given, rng = ck.read_problem(PLATE), np.random.default_rng(seed)
+    columns, rows = rng.permutation(given.n), rng.permutation(given.p)
+    discs = [ck.Quadratic(sp.csr_array(f.P)[columns][:, columns], f.q[columns], f.r) for f in given.inequalities]
+    objective = ck.Quadratic(None, given.objective.q[columns])
+    solution = ck.solve(ck.QCQP(objective, discs, A=sp.csr_array(given.A)[rows][:, columns], b=given.b[rows]))
+    assert solution.success, solution.message
+    assert solution.value == pytest.approx(-0.9460285026, rel=1e-7)     # clarabel at 1e-9
+    assert np.abs(solution.nu).max() < 100.0
