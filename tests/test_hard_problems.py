@@ -220,7 +220,7 @@ def test_without_a_slater_point_the_value_comes_with_a_bound(seed):
 
 
 def uneven_flow(seed, nodes=40, arcs=120, groups=15):
-    """Flows in a network, and limits on sums of flows that are counted in other units: a linear program like gfrd_pnc."""
+    """Flows in a network, and limits on sums of flows in other units: a linear program like gfrd_pnc."""
     rng = np.random.default_rng(seed)
     tail = rng.integers(0, nodes, arcs)
     head = (tail + 1 + rng.integers(0, nodes - 1, arcs)) % nodes

@@ -78,7 +78,7 @@ class _Entries:
 
 
 def _geometric(Q: _Entries, equalities: _Entries, q0: np.ndarray) -> np.ndarray:
-    """Column scales that bring the entries of sparse rows near one in the geometric mean; ones if they are even as given.
+    """Column scales that bring entries of sparse rows near one in the geometric mean; ones if they are even as given.
 
         minimise Σ (log|aᵢⱼ| + log dᵢ + log Eⱼ)²  over d and E, by turns, with q₀ as one more row
 
