@@ -12,6 +12,10 @@ from convexkit.interior_point.reduction import Reduction, parallel_rows
 from convexkit.interior_point.sparse_rank import independent_sparse_rows
 
 
+def not_compiled(record):
+    """A callback, with which small dense problems too go to the iteration that reduces them first."""
+
+
 @pytest.mark.parametrize("matrix", [np.asarray, sp.csr_array])
 def test_rows_with_one_entry_become_the_tightest_bounds(matrix):
     G = np.array([[2.0, 0.0], [-4.0, 0.0], [1.0, 0.0], [0.0, -1.0], [1.0, 1.0], [0.0, 0.0]])
@@ -48,11 +52,16 @@ def test_bounds_that_cross_are_their_own_proof(options):
     assert solution.certificate.verify(problem)
 
 
-def test_an_impossible_empty_row_is_a_proof_too():
-    problem = ck.lp([1.0], G=[[0.0]], h=[-1.0], lb=0.0)
-    solution = ck.solve(problem)
-    assert solution.status is ck.Status.INFEASIBLE
-    assert solution.certificate.verify(problem)
+@pytest.mark.parametrize("matrix", [np.asarray, sp.csr_array])
+@pytest.mark.parametrize("h", [-1.0, -1.5e-5, -1e6])
+def test_an_impossible_empty_row_is_a_proof_too(matrix, h):
+    G = np.zeros((3, 50))
+    G[0, :3], G[2, :] = 1.0, -1.0
+    for problem in (ck.lp(np.ones(50), G=matrix(G), h=[-3.0, h, 2.0], lb=0.0), ck.QCQP(
+            ck.Quadratic(None, -np.ones(50)), [ck.Quadratic(None, np.zeros(50), -h)], G=matrix(G[:1]), h=[3.0])):
+        solution = ck.solve(problem, callback=not_compiled)
+        assert solution.status is ck.Status.INFEASIBLE
+        assert (solution.nit, solution.certificate.verify(problem)) == (0, True)
 
 
 def test_a_bound_of_1e20_means_none():
@@ -91,10 +100,6 @@ def test_rows_that_are_multiples_are_found_whatever_their_scale_and_sign(matrix)
     np.testing.assert_allclose(found.factor[[0, 2, 5]] / found.factor[0], [1.0, -0.3, 1e-6], rtol=1e-12)
     assert np.unique(found.group).size == 6                      # empty rows are not multiples of each other
     assert parallel_rows(matrix(rows[[0, 1, 7]])) is None
-
-
-def not_compiled(record):
-    """A callback, with which small dense problems too go to the iteration that reduces them first."""
 
 
 @pytest.mark.parametrize("matrix", [np.asarray, sp.csr_array])
