@@ -233,6 +233,11 @@ def surface(rows: list[Row], problem: str, accuracy: float,
     return sizes, conditions, ratio
 
 
+def _short(ratio: float) -> str:
+    """Two digits at most, to fit into a cell."""
+    return f"{ratio:.2f}".lstrip("0") if ratio < 0.1 else f"{ratio:.2g}" if ratio < 10 else f"{ratio:.0f}"
+
+
 def plot_surfaces(rows: list[Row], png_path: Path) -> bool:
     """CG's time over the direct solver's, over size and condition number; whether there was anything to draw."""
     accuracies = sorted({row["accuracy"] for row in rows}, reverse=True)
@@ -243,16 +248,19 @@ def plot_surfaces(rows: list[Row], png_path: Path) -> bool:
         return False
     plt = _pyplot()
     figure, axes = plt.subplots(len(several), len(accuracies), squeeze=False, layout="constrained", sharex="row",
-                                figsize=(2.7 * len(accuracies) + 1.2, 2.3 * len(several) + 0.9))
+                                figsize=(3.2 * len(accuracies) + 1.2, 2.3 * len(several) + 0.9))
     image = None
     for row_axes, (problem, method) in zip(axes, several, strict=True):
         for axis, accuracy in zip(row_axes, accuracies, strict=True):
             sizes, conditions, ratio = surface(rows, problem, accuracy, method)
+            if not ratio.size:
+                axis.axis("off")
+                continue
             image = axis.imshow(np.clip(ratio, -1.5, 1.5), origin="lower", aspect="auto", cmap="RdBu_r", vmin=-1.5,
                                 vmax=1.5)
             for (i, j), value in np.ndenumerate(ratio):
-                words = "" if np.isnan(value) else "–" if np.isinf(value) else f"{10**value:.2g}"
-                axis.text(j, i, words, ha="center", va="center", fontsize=7,
+                words = "" if np.isnan(value) else "–" if np.isinf(value) else _short(10**value)
+                axis.text(j, i, words, ha="center", va="center", fontsize=6.5,
                           color="white" if abs(value) > 0.9 else "black")
             axis.set_xticks(range(len(sizes)), [str(n) for n in sizes], fontsize=7, rotation=45)
             axis.set_yticks(range(len(conditions)), [f"{c:.0e}".replace("e+0", "e") for c in conditions], fontsize=7)

@@ -20,6 +20,7 @@ STRIP = 64
 LARGEST_STRIP = 600
 # From so many rows on products with one vector are cheaper than a comparison.
 SMALLEST_PROBED = 64
+EPS = float(np.finfo(float).eps)
 # Up to so many rows as strings of bytes: a quarter of the time of NumPy's calls at n = 8.
 LARGEST_BYTES = 20
 
@@ -150,7 +151,7 @@ def _plainly_symmetric(value: Any) -> bool:
     with np.errstate(all="ignore"):
         rows, columns = value @ v, v @ value
         size = float(np.abs(rows).max())
-        return bool(np.abs(rows - columns).max() <= np.finfo(float).eps * math.sqrt(v.size) * size < math.inf)
+        return bool(np.abs(rows - columns).max() <= EPS * math.sqrt(v.size) * size < math.inf)
 
 
 @lru_cache(maxsize=16)

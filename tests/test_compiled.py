@@ -11,7 +11,7 @@ import convexkit as ck
 from convexkit import __main__ as command_line
 from convexkit.errors import ConvexkitError, MissingDependencyError
 from convexkit.interior_point import Settings, compile_kernel, run, run_compiled
-from convexkit.interior_point.compiled import cache, entry
+from convexkit.interior_point.compiled import add_up_compiled, cache, entry
 
 from .gallery import CASES, random_qcqp
 
@@ -250,7 +250,7 @@ def test_every_source_of_the_machine_code_is_in_its_name():
 def test_the_reference_behind_the_front_door_gives_the_same_verdict(name, monkeypatch):
     case = CASES[name]()
     with_kernel = ck.solve(case.problem)
-    monkeypatch.setattr("convexkit.solver.one.run_compiled", lambda problem, settings, warm=None: None)
+    monkeypatch.setattr("convexkit.solver.one.run_compiled", lambda problem, settings, warm=None, late=False: None)
     without = ck.solve(case.problem)
     assert "compiled" not in without.message
     assert str(without.status) in case.status
@@ -269,7 +269,33 @@ def test_equalities_that_contradict_each_other_are_not_met_far_out():
 
 def test_no_problem_needs_another_signature_than_the_one_that_is_compiled():
     # Another one would be compiled within a first solve, for half a minute.
+    from convexkit.interior_point.compiled.passes import sum_and_products
+
     for make in CASES.values():
         ck.solve(make().problem)
     ck.solve(random_qcqp(8, 3, np.random.default_rng(0), linear=2, equalities=1, bounds=True))
-    assert [len(kernel.signatures) for kernel in entry._kernels()] == [1, 1]
+    n = 257
+    disc = ck.Quadratic(np.eye(n), None, -0.5)
+    ck.solve(ck.QCQP(ck.Quadratic(np.asfortranarray(2.0 * np.eye(n)), np.ones(n)), [disc, disc]))
+    assert [len(kernel.signatures) for kernel in (*entry._kernels(), sum_and_products)] == [1, 1, 1]
+
+
+@pytest.mark.parametrize(("n", "count"), [(1, 1), (3, 2), (17, 4), (30, 5), (33, 9)])
+def test_the_pass_over_matrices_that_lie_anywhere_gives_their_sum_and_products(n, count):
+    rng = np.random.default_rng(n)
+    matrices = [(M + M.T) / 2 for M in rng.standard_normal((count, n, n))]
+    weights, x = rng.standard_normal(count), rng.standard_normal(n)
+    products, total = np.full((count, n), np.nan), np.full((n, n), np.nan)
+    add_up_compiled(matrices)(weights, x, products, total)
+    np.testing.assert_allclose(products, [P @ x for P in matrices], atol=1e-13 * n)
+    everything = sum(w * P for w, P in zip(weights, matrices, strict=True))
+    np.testing.assert_allclose(np.triu(total), np.triu(everything), atol=1e-13 * n)
+
+
+def test_a_large_problem_has_the_same_answer_with_the_compiled_pass_and_without(monkeypatch):
+    problem = random_qcqp(260, 3, np.random.default_rng(0))
+    found = ck.solve(problem)
+    monkeypatch.setattr("convexkit.interior_point.compiled.available", lambda: False)
+    reference = ck.solve(problem)
+    assert found.nit == reference.nit
+    np.testing.assert_allclose(found.x, reference.x, rtol=1e-8, atol=1e-10)

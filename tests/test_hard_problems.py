@@ -220,7 +220,7 @@ def test_without_a_slater_point_the_value_comes_with_a_bound(seed):
 
 
 def uneven_flow(seed, nodes=40, arcs=120, groups=15):
-    """Flows in a network, and limits on sums of flows that are counted in other units: a linear program like gfrd_pnc."""
+    """Flows in a network, and limits on sums of flows in other units: a linear program like gfrd_pnc."""
     rng = np.random.default_rng(seed)
     tail = rng.integers(0, nodes, arcs)
     head = (tail + 1 + rng.integers(0, nodes - 1, arcs)) % nodes
@@ -251,13 +251,12 @@ def test_even_entries_keep_their_scales_and_uneven_ones_are_scaled_alike_in_all_
     d = 10.0 ** np.random.default_rng(1).uniform(-3, 3, problem.n)
 
     def columns(scale):
-        # Many passes: what the two starts differ by is then what largest entries leave open.
         G = (problem.G @ sp.diags_array(scale)).tocsr()
         A = (problem.A @ sp.diags_array(scale)).tocsr()
         Q, E = scaling._Entries(G), scaling._Entries(A)
-        return scaling._geometric(Q, E, problem.n) * scale
+        return scaling._geometric(Q, E, problem.objective.q * scale) * scale
 
     first, second = columns(d), columns(1e3 / d)
     np.testing.assert_allclose(np.log(first / second), np.log(first / second).mean(), atol=0.05)
-    even = problem.A
-    np.testing.assert_array_equal(scaling._geometric(scaling._Entries(even[:0]), scaling._Entries(even), problem.n), 1.0)
+    nothing, even = scaling._Entries(problem.A[:0]), scaling._Entries(problem.A)
+    np.testing.assert_array_equal(scaling._geometric(nothing, even, np.ones(problem.n)), 1.0)

@@ -1,5 +1,7 @@
 """What is settled before the iteration: rows that are bounds or say nothing, fixed variables, multiples of rows."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -8,6 +10,10 @@ import convexkit as ck
 from convexkit.interior_point.presolve import bounds_from_rows
 from convexkit.interior_point.reduction import Reduction, parallel_rows
 from convexkit.interior_point.sparse_rank import independent_sparse_rows
+
+
+def not_compiled(record):
+    """A callback, with which small dense problems too go to the iteration that reduces them first."""
 
 
 @pytest.mark.parametrize("matrix", [np.asarray, sp.csr_array])
@@ -46,11 +52,16 @@ def test_bounds_that_cross_are_their_own_proof(options):
     assert solution.certificate.verify(problem)
 
 
-def test_an_impossible_empty_row_is_a_proof_too():
-    problem = ck.lp([1.0], G=[[0.0]], h=[-1.0], lb=0.0)
-    solution = ck.solve(problem)
-    assert solution.status is ck.Status.INFEASIBLE
-    assert solution.certificate.verify(problem)
+@pytest.mark.parametrize("matrix", [np.asarray, sp.csr_array])
+@pytest.mark.parametrize("h", [-1.0, -1.5e-5, -1e6])
+def test_an_impossible_empty_row_is_a_proof_too(matrix, h):
+    G = np.zeros((3, 50))
+    G[0, :3], G[2, :] = 1.0, -1.0
+    for problem in (ck.lp(np.ones(50), G=matrix(G), h=[-3.0, h, 2.0], lb=0.0), ck.QCQP(
+            ck.Quadratic(None, -np.ones(50)), [ck.Quadratic(None, np.zeros(50), -h)], G=matrix(G[:1]), h=[3.0])):
+        solution = ck.solve(problem, callback=not_compiled)
+        assert solution.status is ck.Status.INFEASIBLE
+        assert (solution.nit, solution.certificate.verify(problem)) == (0, True)
 
 
 def test_a_bound_of_1e20_means_none():
@@ -89,10 +100,6 @@ def test_rows_that_are_multiples_are_found_whatever_their_scale_and_sign(matrix)
     np.testing.assert_allclose(found.factor[[0, 2, 5]] / found.factor[0], [1.0, -0.3, 1e-6], rtol=1e-12)
     assert np.unique(found.group).size == 6                      # empty rows are not multiples of each other
     assert parallel_rows(matrix(rows[[0, 1, 7]])) is None
-
-
-def not_compiled(record):
-    """A callback, with which small dense problems too go to the iteration that reduces them first."""
 
 
 @pytest.mark.parametrize("matrix", [np.asarray, sp.csr_array])
@@ -245,3 +252,22 @@ def test_a_flow_that_is_said_once_too_often_is_solved_or_contradicted_at_once(co
     else:
         assert solution.status is ck.Status.INFEASIBLE
         assert (solution.nit, solution.certificate.verify(problem)) == (0, True)
+
+
+PLATE = Path(__file__).resolve().parents[2] / "shared" / "data" / "qplib" / "QPLIB_3088.npz"
+
+
+@pytest.mark.shared
+@pytest.mark.skipif(not PLATE.is_file(), reason="the public problem sets are not here")
+@pytest.mark.parametrize("seed", [0, 4])
+def test_curved_rows_over_dependent_equalities_are_solved_in_any_order(seed):
+    # Its equalities follow from each other by one, to the ten digits that they are given with. Most multipliers of the
+    # discs are zero, the factors need pivots, and nu ran out to 1e4 while tau fell: no permutation of it was solved.
+    given, rng = ck.read_problem(PLATE), np.random.default_rng(seed)
+    columns, rows = rng.permutation(given.n), rng.permutation(given.p)
+    discs = [ck.Quadratic(sp.csr_array(f.P)[columns][:, columns], f.q[columns], f.r) for f in given.inequalities]
+    objective = ck.Quadratic(None, given.objective.q[columns])
+    solution = ck.solve(ck.QCQP(objective, discs, A=sp.csr_array(given.A)[rows][:, columns], b=given.b[rows]))
+    assert solution.success, solution.message
+    assert solution.value == pytest.approx(-0.9460285026, rel=1e-7)     # clarabel at 1e-9
+    assert np.abs(solution.nu).max() < 100.0

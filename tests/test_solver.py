@@ -426,7 +426,8 @@ def test_an_eigenvalue_of_rounding_size_is_tolerated_and_a_larger_one_is_not(siz
         ck.solve(problem(-1e-9))
 
 
-N_LATE = 300
+# Where the compiled kernel proves the answer's Lagrangian convex, and where NumPy does.
+LATE = pytest.mark.parametrize("n", [150, 300])
 
 
 def with_spectrum(eigenvalues, seed):
@@ -436,44 +437,53 @@ def with_spectrum(eigenvalues, seed):
     return (P + P.T) / 2
 
 
-def large_dense(smallest, objective=None):
+def large_dense(n, smallest, objective=None):
     """Three dense quadratics, the second with the given smallest eigenvalue; they meet the constraints at x = 0."""
-    spectrum = np.linspace(1e-3, 1.0, N_LATE)
+    spectrum = np.linspace(1e-3, 1.0, n)
     last = spectrum.copy()
     last[0] = smallest
-    q = np.random.default_rng(3).standard_normal(N_LATE)
+    q = np.random.default_rng(3).standard_normal(n)
     return ck.QCQP(objective or ck.Quadratic(None, q),
                    [ck.Quadratic(with_spectrum(spectrum, 1), None, -1e6),
                     ck.Quadratic(with_spectrum(last, 2), None, -1e-2),
                     ck.Quadratic(with_spectrum(spectrum, 4), None, -1e6)])
 
 
+@LATE
 @pytest.mark.parametrize("smallest", [-1.0, -1e-1, -1e-4])
-def test_a_large_dense_row_that_is_not_convex_is_named_whether_a_glance_sees_it_or_not(smallest):
+def test_a_large_dense_row_that_is_not_convex_is_named_whether_a_glance_sees_it_or_not(n, smallest):
     # The objective is linear and only the second row is active: what the answer would need is its convexity.
-    assert doubtful(large_dense(smallest).inequalities[1].P) is (smallest < -1e-3)
+    assert doubtful(large_dense(n, smallest).inequalities[1].P) is (smallest < -1e-3)
     with pytest.raises(ck.NotConvexError, match=re.escape(f"inequalities[1].P is not positive semidefinite: smallest "
                                                         f"eigenvalue {smallest:.1e}")):
-        ck.solve(large_dense(smallest))
+        ck.solve(large_dense(n, smallest))
 
 
-def test_large_dense_rows_without_weight_need_not_be_convex_for_the_answer_to_be_proved():
+@LATE
+def test_large_dense_rows_without_weight_need_not_be_convex_for_the_answer_to_be_proved(n):
     # A glance does not see an eigenvalue of -1e-6 among others of 1e-3.
-    centre = np.full(N_LATE, 1e-4)
-    problem = large_dense(-1e-6, ck.Quadratic(np.eye(N_LATE), -centre, 0.0))
+    centre = np.full(n, 1e-4)
+    problem = large_dense(n, -1e-6, ck.Quadratic(np.eye(n), -centre, 0.0))
     solution = ck.solve(problem)
     assert solution.status is Status.OPTIMAL
     np.testing.assert_allclose(solution.x, centre, rtol=1e-6)
     assert ck.Lagrangian(problem).dual_function(solution.lam) >= solution.value - 1e-10
 
 
-def test_a_large_dense_problem_agrees_with_the_check_of_every_row(monkeypatch):
-    problem = large_dense(0.5)
+@LATE
+def test_a_large_dense_problem_agrees_with_the_check_of_every_row(n, monkeypatch):
+    problem = large_dense(n, 0.5)
     quick = ck.solve(problem)
-    monkeypatch.setattr("convexkit.solver.convexity.LATE", N_LATE)
+    monkeypatch.setattr("convexkit.solver.convexity.LATE", n)
     slow = ck.solve(problem)
     assert quick.status is slow.status is Status.OPTIMAL
     assert quick.value == slow.value
+
+
+def test_every_dense_row_of_up_to_128_variables_has_to_be_convex():
+    centre = np.full(128, 1e-4)
+    with pytest.raises(ck.NotConvexError, match=re.escape("inequalities[1].P")):
+        ck.solve(large_dense(128, -1e-6, ck.Quadratic(np.eye(128), -centre, 0.0)))
 
 
 # ---------------------------------------------------------------- another solver's word

@@ -138,6 +138,51 @@ def test_asymmetry_beyond_rounding_is_refused_with_both_entries(wrap):
         as_symmetric("P", wrap(np.array([[1.0, 1.0], [2.0, 1.0]])))
 
 
+def probed(n=100):
+    """A symmetric matrix large enough to be checked by products."""
+    M = np.random.default_rng(0).standard_normal((n, n))
+    return M @ M.T
+
+
+def test_a_large_matrix_that_is_symmetric_up_to_rounding_is_taken_as_it_is():
+    P = probed()
+    P = (P + P.T) / 2
+    assert as_symmetric("P", P) is P
+    off = P.copy()
+    off[3, 70] *= 1.0 + 4e-16
+    assert off[3, 70] != off[70, 3]
+    assert as_symmetric("P", off) is off
+
+
+def test_a_large_matrix_that_is_off_by_more_than_rounding_is_averaged():
+    P = probed()
+    P[3, 70] += 1e-11 * np.abs(P).max()
+    averaged = as_symmetric("P", P)
+    assert averaged is not P
+    np.testing.assert_array_equal(averaged, averaged.T)
+
+
+@pytest.mark.parametrize(("i", "j"), [(0, 99), (99, 0), (50, 51)])
+def test_one_wrong_entry_of_a_large_matrix_is_found(i, j):
+    P = probed()
+    P[i, j] += 1e-9 * np.abs(P).max()
+    with pytest.raises(ProblemError, match="P is not symmetric"):
+        as_symmetric("P", P)
+
+
+@pytest.mark.parametrize("entry", [np.nan, np.inf, -np.inf])
+def test_one_entry_of_a_large_matrix_that_is_not_finite_is_found(entry):
+    P = probed()
+    P[5, 6] = P[6, 5] = entry
+    with pytest.raises(ProblemError, match=r"P has 2 entries that are not finite; the first is P\[5, 6\]"):
+        as_symmetric("P", P)
+
+
+def test_products_that_overflow_leave_a_large_matrix_to_the_comparison():
+    P = np.full((100, 100), 1e307)
+    np.testing.assert_array_equal(as_symmetric("P", P), P)
+
+
 def test_a_float32_gram_matrix_counts_as_symmetric_and_stays_float32():
     F = np.random.default_rng(0).standard_normal((300, 40)).astype(np.float32)
     # Summed in two different orders, as a blocked product may do.

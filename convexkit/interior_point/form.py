@@ -148,6 +148,16 @@ class Form:
             at = rows.shape[0] + self.low.size + int(np.searchsorted(self.high, j))
             lam[at] = 1.0 / self.d_high[at - rows.shape[0] - self.low.size]
             self.contradiction = self.proof(np.zeros(n), lam, np.zeros(self.kept.size), crossed[j] / self.c)
+        positive = self.mq + np.flatnonzero(self.constants[self.mq:self.mq + self.ml] > 0)
+        if positive.size and self.contradiction is None:
+            # 0ᵀx + r ≤ 0 with r > 0 is another.
+            chosen = self.rows[positive]
+            entries = np.diff(chosen.indptr) if self.layout == "sparse" else chosen.any(axis=1)
+            if not entries.all():
+                lam = np.zeros(self.m)
+                lam[positive[int(np.argmin(entries))]] = 1.0
+                worth = float(lam @ self.constants)
+                self.contradiction = self.proof(np.zeros(n), lam, np.zeros(self.kept.size), worth / self.c)
         self.A, self.b = (A, b) if self.kept.size == b.size else (A[self.kept], b[self.kept])
         self.p = self.b.size
 

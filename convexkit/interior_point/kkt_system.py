@@ -11,6 +11,9 @@ from .cones import NesterovTodd
 from .form import Form
 from .settings import Settings
 
+# Relative residual at which refinement stops where a rough solution will do.
+ROUGH = 1e-6
+
 
 class KKTSystem(ABC):
     """What the iteration asks of a backend; the data and their structure are the backend's own business.
@@ -73,7 +76,7 @@ class NormalEquations(KKTSystem):
                 error_x -= A.T @ dnu
                 error_y = rhs_y - A @ dx
             error = max(np.abs(error_x).max(initial=0.0), np.abs(error_y).max(initial=0.0))
-            if error <= self.settings.refine_above * size or not error < 0.5 * previous:
+            if error <= (ROUGH if self.rough else self.settings.refine_above) * size or not error < 0.5 * previous:
                 break
             previous = error
             more_x, more_nu = self._once(error_x, error_y)

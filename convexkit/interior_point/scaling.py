@@ -18,10 +18,10 @@ from .cones import Cones
 SMALLEST, LARGEST = 1e-8, 1e8
 # A pass over sparse rows that changes no scale by more than this is the last.
 EVEN = 0.9
-# Within rows, entries of linear programs that differ by more than a factor of 3.5, in the mean square of logarithms, get
-# scales by geometric means first: pilot_we takes 32 iterations in place of 76. Among public sets those below fare as
+# Linear programs whose entries, within rows, differ by more than a factor of 2 in the mean square of logarithms start
+# from geometric-mean scales: pilot_we takes 46 iterations in place of 76, and others a seventh less. Even ones fare as
 # well without.
-UNEVEN = np.log(3.5)
+UNEVEN = np.log(2.0)
 GEOMETRIC_PASSES = 20
 
 
@@ -77,18 +77,21 @@ class _Entries:
         return self.scaled(np.ones(self.shape[0]), E)[0]
 
 
-def _geometric(Q: _Entries, equalities: _Entries, n: int) -> np.ndarray:
-    """Column scales that bring the entries of sparse rows near one in the geometric mean; ones if they are even as given.
+def _geometric(Q: _Entries, equalities: _Entries, q0: np.ndarray) -> np.ndarray:
+    """Column scales that bring entries of sparse rows near one in the geometric mean; ones if they are even as given.
 
-        minimise Σ (log|aᵢⱼ| + log dᵢ + log Eⱼ)²  over d and E, by turns
+        minimise Σ (log|aᵢⱼ| + log dᵢ + log Eⱼ)²  over d and E, by turns, with q₀ as one more row
 
     Largest entries can be made one in many ways, and which one Ruiz's passes arrive at depends on the units that the
-    data came in; the least-squares scales do not (Curtis and Reid, J. Inst. Maths Applics 10, 1972).
+    data came in; the least-squares scales do not (Curtis and Reid, J. Inst. Maths Applics 10, 1972). Without q₀ a
+    column that is large in its rows, but not in the objective, got a scale at which stationarity was lost.
     """
-    m = Q.shape[0] + equalities.shape[0]
-    row = np.concatenate([Q._row, equalities._row + Q.shape[0]])
-    column = np.concatenate([Q._column, equalities._column])
-    logs = np.log(np.concatenate([Q._data, equalities._data]))
+    n, split = q0.size, Q.shape[0]
+    m = split + equalities.shape[0] + 1
+    costs = np.flatnonzero(q0)
+    row = np.concatenate([Q._row, equalities._row + split, np.full(costs.size, m - 1)])
+    column = np.concatenate([Q._column, equalities._column, costs])
+    logs = np.log(np.concatenate([Q._data, equalities._data, np.abs(q0[costs])]))
     in_row = np.maximum(np.bincount(row, minlength=m), 1)
     in_column = np.maximum(np.bincount(column, minlength=n), 1)
     rows, columns = np.bincount(row, logs, m) / in_row, np.zeros(n)
@@ -134,7 +137,7 @@ def equilibrate(diagonal0: np.ndarray, diagonals: Any, q0: np.ndarray, rows: Any
 
     # Rows and objective start at size one, so that the result does not depend on the units they came in.
     linear = sp.issparse(A) and not curved and not D0.any()
-    E = _geometric(Q, equalities, n) if linear else np.ones(n)
+    E = _geometric(Q, equalities, absolute_q0) if linear else np.ones(n)
     d, dA, c = 1.0 / _safe(row_sizes(E)), 1.0 / _safe(equality_sizes(E)), objective_scale(E)
     for _ in range(passes):
         row, column = Q.scaled(d, E)

@@ -18,15 +18,15 @@ from scipy.sparse.linalg import splu
 from .cones import NesterovTodd
 from .curvature import SparseStack
 from .form import Form
-from .kkt_system import KKTSystem, add_bounds
+from .kkt_system import ROUGH, KKTSystem, add_bounds
 from .libraries import choose_library
 from .settings import Settings
 
 # Cones up to this size enter W² as dense blocks; larger ones as a diagonal with two more rows and columns.
 LARGEST_BLOCK = 6
 REFINEMENTS = 10
-# Relative residual at which refinement stops, and at which it stops where a rough solution will do.
-SHARP, ROUGH = 1e-12, 1e-6
+# Relative residual at which refinement stops.
+SHARP = 1e-12
 # Ways to factor, tried in turn: what is added to the diagonal of the scaled matrix, with the sign that makes it
 # quasi-definite; the threshold for pivoting; and the relative residual, after refinement, above which the next way is
 # tried. Where the matrix is nearly singular, factors without pivoting can be useless; pivoting needs hardly any

@@ -62,7 +62,7 @@ def doubtful(P: np.ndarray) -> bool:
     if P.diagonal().min() < 0:
         return True
     matrix = P if P.flags.c_contiguous else P.T
-    v = np.random.default_rng(n).standard_normal(n)
+    v = np.random.default_rng(n).standard_normal((n,))
     v /= math.sqrt(float(v @ v))
     before, alphas, betas = np.zeros(n), [], [0.0]
     for _ in range(min(PROBES, n)):

@@ -228,7 +228,7 @@ def is_flat(f: Quadratic) -> bool:
     if f.P is None:
         return True
     if f.structure == "dense":
-        return not f.P.any()
+        return bool(f.P.item(-1) == 0.0) and not f.P.any()  # the last entry tells of most
     if f.structure == "factored":
         F = f.P.factor
         # One entry tells of most factors; there may be ten thousand.

@@ -62,7 +62,7 @@ def solve(problem: QCQP, *, tol: float = 1e-8, method: str = "auto", maxiter: in
     ------
     NotConvexError
         If a P has an eigenvalue below -1e-12·‖P‖; names the row and the eigenvalue. More than two dense P's with
-        more than 256 variables are not all factored for that: there P₀ + Σ lamᵢPᵢ ⪰ 0 is proved of the answer, which
+        more than 128 variables are not all factored for that: there P₀ + Σ lamᵢPᵢ ⪰ 0 is proved of the answer, which
         makes it optimal whatever the single P's are, and every P is checked only where it cannot be proved. An operator
         is taken at its word until conjugate gradient meets a direction of negative curvature.
     ProblemError
@@ -138,8 +138,8 @@ def settings_of(tol: float, maxiter: int, time_limit: float | None) -> Settings:
 
 def _alone(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord], Any] | None,
            start: float, warm: Multipliers | None = None) -> Solution:
-    if callback is None and (
-            found := run_compiled(problem, settings, warm, proved_late(problem))) is not None:
+    found = run_compiled(problem, settings, warm, proved_late(problem)) if callback is None else None
+    if found is not None:
         solution = judged(problem, found, settings, start)
         if solution.success:
             return solution

@@ -7,6 +7,7 @@ row of it serves the weighted sum and the product while it is in the cache. NumP
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numba import carray, types
@@ -15,13 +16,15 @@ from numba.extending import intrinsic
 from .linear import allocating
 
 
-@intrinsic
-def _pointer(context, address):
+def _as_pointer(context, address):
     """The address of a float64 as a pointer."""
     def generate(context, builder, signature, arguments):
         return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
 
     return types.CPointer(types.float64)(types.uintp), generate
+
+
+_pointer: Any = intrinsic(_as_pointer)
 
 
 def addresses(matrices: Sequence[np.ndarray]) -> np.ndarray:
