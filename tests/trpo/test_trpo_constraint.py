@@ -55,7 +55,9 @@ def test_the_step_is_the_closed_form_with_both_constraints_active():
     np.testing.assert_allclose(result.theta / result.step, p, rtol=1e-3)
     assert report["multiplier"] == pytest.approx(nu, rel=1e-3)
     assert result.multiplier == pytest.approx(lam, rel=1e-3)
-    assert result.kl <= delta and b @ result.theta + c <= 0 and not report["recovery"]
+    assert result.kl <= delta
+    assert b @ result.theta + c <= 0
+    assert not report["recovery"]
 
 
 def test_a_limit_that_no_step_reaches_leads_to_the_recovery_step():
@@ -63,25 +65,30 @@ def test_a_limit_that_no_step_reaches_leads_to_the_recovery_step():
     s = b @ np.linalg.solve(H, b)
     result, report = step(np.array([-1.0, 0.0]), b, 2 * np.sqrt(2 * delta * s), cg_rtol=1e-10)
     np.testing.assert_allclose(result.theta / result.step, -np.sqrt(2 * delta / s) * np.linalg.solve(H, b), rtol=1e-6)
-    assert report["recovery"] == 1 and report["change"] < 0
+    assert report["recovery"] == 1
+    assert report["change"] < 0
 
 
 def test_a_broken_limit_that_can_be_kept_is_kept_again_though_the_loss_rises():
     result, report = step(np.array([-1.0, 0.0]), np.array([1.0, 0.0]), 0.05)
-    assert result.success and not report["recovery"]
-    assert result.surrogate_gain < 0 and report["change"] == pytest.approx(-0.05 * result.step, rel=1e-3)
+    assert result.success
+    assert not report["recovery"]
+    assert result.surrogate_gain < 0
+    assert report["change"] == pytest.approx(-0.05 * result.step, rel=1e-3)
 
 
 def test_a_cost_that_no_step_changes_leaves_the_step_of_trpo():
     result, report = step(np.array([-1.0, 0.0]), np.zeros(2), 1.0)
-    assert result.success and report["multiplier"] == 0
+    assert result.success
+    assert report["multiplier"] == 0
 
 
 def test_the_true_cost_is_held_by_the_line_search():
     # The linear model promises a cost of 0 at t₀ = 0.1; with the square it is kept only further in.
-    result, _ = cpo_update(np.zeros(2), lambda t: -t[0], quadratic, H, lambda t: t[0] + 3 * t[0] ** 2 - 0.1, max_kl=0.02,
-                           damping=1e-12)
-    assert result.success and result.line_search_trials > 1
+    result, _ = cpo_update(np.zeros(2), lambda t: -t[0], quadratic, H, lambda t: t[0] + 3 * t[0] ** 2 - 0.1,
+                           max_kl=0.02, damping=1e-12)
+    assert result.success
+    assert result.line_search_trials > 1
     assert result.theta[0] + 3 * result.theta[0] ** 2 <= 0.1
 
 
