@@ -18,6 +18,7 @@ import convexkit as ck
 
 from .config import Choice, TrpoConfig, describe
 
+BOARD = "Write the figures of progress.csv for TensorBoard too, to the folder tensorboard of the run."
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
 
@@ -39,6 +40,7 @@ def parser() -> argparse.ArgumentParser:
     train.epilog = "Defaults are those for most environments; settings.toml has others for some."
     train.add_argument("--out", type=Path, required=True, help="Folder of the run; it must not exist yet.")
     train.add_argument("--quiet", action="store_true", help="No progress bar and no summary.")
+    train.add_argument("--tensorboard", action="store_true", help=BOARD)
     for setting in fields(TrpoConfig):
         # Only what is typed gets here: the rest comes from settings.toml, and then from the defaults.
         train.add_argument(option(setting.name), default=argparse.SUPPRESS, **_kind(setting))
@@ -47,6 +49,7 @@ def parser() -> argparse.ArgumentParser:
     resume.add_argument("run", type=Path, help="Folder of a run.")
     resume.add_argument("--steps", type=int, help="New total of environment steps. Default: that of the run.")
     resume.add_argument("--quiet", action="store_true", help="No progress bar and no summary.")
+    resume.add_argument("--tensorboard", action="store_true", help=BOARD)
 
     evaluate = command("evaluate", "Play a trained policy, with sampled and with likeliest actions.")
     evaluate.add_argument("run", type=Path, help="Folder of a run.")
@@ -105,6 +108,23 @@ def progress_bar(total: int, quiet: bool) -> Iterator[Callable[[Any], None]]:
         yield show
 
 
+@contextmanager
+def watched(total: int, arguments: argparse.Namespace, run: Path) -> Iterator[Callable[[Any], None]]:
+    """A callback for the progress bar, and for TensorBoard if asked for."""
+    with progress_bar(total, arguments.quiet) as show:
+        if not arguments.tensorboard:
+            yield show
+            return
+        from .tensorboard import Board
+
+        with Board(run) as board:
+            def both(record: Any) -> None:
+                show(record)
+                board(record)
+
+            yield both
+
+
 def run_train(arguments: argparse.Namespace) -> int:
     """Train, and say how it ended."""
     from .training import train
@@ -112,7 +132,7 @@ def run_train(arguments: argparse.Namespace) -> int:
     typed = {setting.name: getattr(arguments, setting.name) for setting in fields(TrpoConfig)
              if hasattr(arguments, setting.name)}
     config = TrpoConfig.for_env(typed.pop("env", TrpoConfig.env), **typed)
-    with progress_bar(config.iterations * config.horizon * config.envs, arguments.quiet) as show:
+    with watched(config.iterations * config.horizon * config.envs, arguments, arguments.out) as show:
         result = train(config, arguments.out, callback=show)
     return _ended(arguments, config, result, arguments.out)
 
@@ -124,7 +144,7 @@ def run_resume(arguments: argparse.Namespace) -> int:
 
     config = read_config(arguments.run)
     total = config.steps if arguments.steps is None else arguments.steps
-    with progress_bar(total, arguments.quiet) as show:
+    with watched(total, arguments, arguments.run) as show:
         result = resume(arguments.run, steps=arguments.steps, callback=show)
     return _ended(arguments, read_config(arguments.run), result, arguments.run)
 

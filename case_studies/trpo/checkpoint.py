@@ -40,6 +40,7 @@ class Checkpoint:
     damping : of the next update
     recent : returns of the last episodes, at most 100
     standing : Standing, of the environments
+    cost_weights, cost_shift, cost_scale : the baseline of the costs, if there is a limit on them
     """
 
     config: TrpoConfig
@@ -54,6 +55,9 @@ class Checkpoint:
     damping: float
     recent: tuple[float, ...]
     standing: Standing
+    cost_weights: np.ndarray | None = None
+    cost_shift: float = 0.0
+    cost_scale: float = 0.0
 
 
 def write_atomically(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
@@ -99,6 +103,9 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
         "standing_observations": standing.observations,
         "standing_steps": standing.steps,
     }
+    if checkpoint.cost_weights is not None:
+        arrays |= {"cost_weights": checkpoint.cost_weights, "cost_shift": checkpoint.cost_shift,
+                   "cost_scale": checkpoint.cost_scale}
     write_atomically(path, lambda file: np.savez(file, **arrays))
 
 
@@ -146,11 +153,18 @@ def load(path: Path) -> Checkpoint:
         config = TrpoConfig.from_dict(settings)
     except (TypeError, ValueError) as error:  # json's own error and ProblemError are ValueErrors
         raise ck.FormatError(f"{path}: {error}") from None
+    costs: tuple[Any, ...] = ()
+    if config.limit is not None:
+        costs = (entry("cost_weights", "f", 1), float(entry("cost_shift", "fiu", 0)),
+                 float(entry("cost_scale", "fiu", 0)))
+        if costs[0].shape != weights.shape:
+            raise ck.FormatError(f"{path}: 'cost_weights' has shape {costs[0].shape}, 'value_weights' {weights.shape}; "
+                                 "they must be equal.")
     return Checkpoint(
         config, theta, weights, float(entry("value_shift", "fiu", 0)), float(entry("value_scale", "fiu", 0)),
         RunningMoments(int(entry("count", "iu", 0)), mean, squares), int(entry("iteration", "iu", 0)),
         int(entry("env_steps", "iu", 0)), int(entry("episodes", "iu", 0)), float(entry("damping", "fiu", 0)),
-        tuple(entry("recent", "f", 1).tolist()), _standing(path, entry, config.envs, mean.size))
+        tuple(entry("recent", "f", 1).tolist()), _standing(path, entry, config.envs, mean.size), *costs)
 
 
 def check_sizes(stored: Checkpoint, path: Path, *, theta: int, observations: int, value_weights: int | None = None

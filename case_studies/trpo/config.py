@@ -14,6 +14,8 @@ from typing import Any
 
 import convexkit as ck
 
+from .constraint import Limit
+
 SETTINGS = Path(__file__).with_name("settings.toml")
 
 
@@ -130,6 +132,8 @@ class TrpoConfig:
                                        "measured: from 30 on it is not reached as a rule", AT_LEAST_ONE)
     value_damping: float = setting(0.1, "Multiple of the identity added to the baseline's Gauss-Newton matrix.",
                                    "measured: benchmarks/trpo_value_fit.py", POSITIVE)
+    constraint: str = setting("none", "Limit on the mean over steps of an entry of info, as cost<=0.1; trpo only.",
+                              "Achiam et al. 2017")
     initial_log_std: float = setting(0.0, "Logarithm of the first standard deviation of continuous actions.",
                                      "stable-baselines3", Interval())
     normalize_observations: bool = setting(True, "Shift and scale observations by their running mean and deviation.",
@@ -141,6 +145,9 @@ class TrpoConfig:
             object.__setattr__(self, "hidden", tuple(self.hidden))
         for option in fields(self):
             check(option, getattr(self, option.name))
+        if self.limit is not None and (self.algorithm != "trpo" or self.processes):
+            raise ck.ProblemError(f"constraint = {self.constraint!r} needs algorithm = 'trpo' and processes = False; "
+                                  f"got {self.algorithm!r} and {self.processes}.")
         if self.batch_size < self.envs:
             raise ck.ProblemError(f"batch_size = {self.batch_size} is less than envs = {self.envs}; "
                                   "every environment must make at least one step in a batch.")
@@ -156,6 +163,11 @@ class TrpoConfig:
         (0.95, 0.9)
         """
         return cls.from_dict({**tuned(env), **settings, "env": env})
+
+    @property
+    def limit(self) -> Limit | None:
+        """What `constraint` says."""
+        return Limit.parse(self.constraint)
 
     @property
     def horizon(self) -> int:

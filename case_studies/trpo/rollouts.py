@@ -30,6 +30,7 @@ class Batch:
     ends : (K, 2) int, the (t, n) at which an episode ended
     final_observations : (K, d), the observation that followed, before the reset
     episode_returns, episode_lengths : of the K episodes that ended, undiscounted
+    costs : (T, N) float64, the entry of info that has a limit, or None
     """
 
     observations: np.ndarray
@@ -42,6 +43,7 @@ class Batch:
     final_observations: np.ndarray
     episode_returns: list[float]
     episode_lengths: list[int]
+    costs: np.ndarray | None = None
 
     @property
     def steps(self) -> int:
@@ -100,6 +102,7 @@ class Collector:
     to_env : callable, an array of N actions -> list of N actions (see `Spaces`)
     seed_of : callable, number of the environment, number of its episode -> seed of that episode
     name : str, of the environment, for messages
+    cost_key : str, optional, an entry of info to be kept
 
     Examples
     --------
@@ -118,7 +121,7 @@ class Collector:
     """
 
     def __init__(self, envs: Sequence[Any], size: int, to_env: Callable[[np.ndarray], list[Any]],
-                 seed_of: Callable[[int, int], int], name: str = "env"):
+                 seed_of: Callable[[int, int], int], name: str = "env", cost_key: str | None = None):
         self._envs = envs
         steppers = [env.step for env in envs]
         # A pool steps its environments together; a list of them, one after the other.
@@ -127,6 +130,7 @@ class Collector:
         self._to_env = to_env
         self._seed_of = seed_of
         self._name = name
+        self._cost_key = cost_key
         count = len(envs)
         self._episodes = [0] * count
         self._returns = [0.0] * count
@@ -205,7 +209,8 @@ class Collector:
         episode_returns: list[float] = []
         episode_lengths: list[int] = []
         returns, lengths = self._returns, self._lengths
-        step = self._step_all
+        step, key = self._step_all, self._cost_key
+        costs: list[float] = []
         # What is not finite is found below, and named; numpy need not warn of its consequences.
         with np.errstate(invalid="ignore", over="ignore"):
             for t in range(horizon):
@@ -213,7 +218,9 @@ class Collector:
                 actions.append(chosen)
                 following = as_seen[t + 1]
                 earned = []
-                for n, (seen, reward, terminated, truncated, _) in enumerate(step(self._to_env(chosen))):
+                for n, (seen, reward, terminated, truncated, info) in enumerate(step(self._to_env(chosen))):
+                    if key is not None:
+                        costs.append(self._cost(info, t, n))
                     earned.append(reward)
                     returns[n] += reward
                     lengths[n] += 1
@@ -248,7 +255,21 @@ class Collector:
             if len(piece):
                 history.append(piece.copy())
         return Batch(observations[:-1], taken, earned_all, terminated_all, truncated_all, self._now,
-                     np.stack([t_end, n_end], axis=1), final_observations, episode_returns, episode_lengths)
+                     np.stack([t_end, n_end], axis=1), final_observations, episode_returns, episode_lengths,
+                     np.array(costs).reshape(horizon, count) if key is not None else None)
+
+    def _cost(self, info: Any, t: int, n: int) -> float:
+        """The entry of info; of a vector, or of what is no number, nothing can be a limit."""
+        try:
+            cost = float(info[self._cost_key])
+        except (KeyError, TypeError, ValueError):
+            known = ", ".join(sorted(map(str, info))) or "nothing"
+            raise ck.ConvexkitError(f"environment {n} ({self._name}) has no number {self._cost_key!r} in its info in "
+                                    f"its step {self._steps + t + 1}; it has {known}.") from None
+        if not np.isfinite(cost):
+            raise ck.ConvexkitError(f"environment {n} ({self._name}) returned {self._cost_key} = {cost} in its step "
+                                    f"{self._steps + t + 1}; training cannot continue.")
+        return cost
 
     def _check(self, observations: np.ndarray, rewards: np.ndarray) -> None:
         for what, bad in (("an observation", ~np.isfinite(observations).all(axis=2)),

@@ -20,8 +20,10 @@ import convexkit as ck
 
 from .checkpoint import write_atomically
 from .config import TrpoConfig
+from .constraint import ConstraintRecord
 
 CONFIG, PROGRESS, TIMING, CHECKPOINT = "config.json", "progress.csv", "timing.csv", "checkpoint.npz"
+CONSTRAINT = "constraint.csv"  # of runs with a limit only
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ class Timing:
     rest: float
 
 
+CONSTRAINT_COLUMNS = tuple(column.name for column in fields(ConstraintRecord))
 TIMING_COLUMNS = tuple(column.name for column in fields(Timing))
 
 
@@ -114,8 +117,10 @@ def rewind(run: Path, iteration: int) -> list[IterationRecord]:
         If there are fewer rows than the checkpoint has iterations: the files are not of one run.
     """
     # Cut first: the row that was being written may be half a row.
-    for name, header in ((PROGRESS, COLUMNS), (TIMING, TIMING_COLUMNS)):
+    for name, header in ((PROGRESS, COLUMNS), (TIMING, TIMING_COLUMNS), (CONSTRAINT, CONSTRAINT_COLUMNS)):
         path = run / name
+        if name == CONSTRAINT and not path.exists():
+            continue
         lines = path.read_bytes().splitlines(keepends=True) if path.exists() else [csv_row(header)]
         write_atomically(path, partial(_write_lines, lines[:iteration + 1]))
     columns = read_progress(run)

@@ -19,6 +19,7 @@ from . import environments
 from .advantages import gae
 from .baseline import Baseline, explained_variance
 from .config import TrpoConfig
+from .constraint import ConstraintRecord, cpo_update, surrogate_cost
 from .networks import Mlp
 from .normalization import RunningMoments
 from .objectives import fisher_operator, mean_kl, surrogate_loss
@@ -28,6 +29,8 @@ from .rollouts import Batch, Collector
 from .run_folder import (
     CHECKPOINT,
     COLUMNS,
+    CONSTRAINT,
+    CONSTRAINT_COLUMNS,
     PROGRESS,
     TIMING,
     TIMING_COLUMNS,
@@ -104,8 +107,12 @@ class Trainer:
             self.theta = self.policy.initial(self._random(0))
             network = Mlp((known.observations, *config.hidden, 1), config.activation)
             self.baseline = Baseline.start(network, self._random(1))
+            self.limit = config.limit
+            self.cost_baseline = None if self.limit is None else Baseline.start(network, self._random(5))
+            self.constraint: ConstraintRecord | None = None  # of the last iteration
             self.moments = RunningMoments.start(known.observations)
-            self.collector = Collector(self.envs, known.observations, known.to_env, self._seed, config.env)
+            self.collector = Collector(self.envs, known.observations, known.to_env, self._seed, config.env,
+                                       None if self.limit is None else self.limit.key)
         except BaseException:
             self.close()
             raise
@@ -139,19 +146,26 @@ class Trainer:
                                        self._random(2, self.iteration))
         clock.append(time.process_time())
         observations = self.moments.normalized(batch.flat(batch.observations))
-        values, advantages = self._evaluate(batch, observations)
+        values, advantages = self._evaluate(self.baseline, batch, batch.rewards, observations)
         targets = values + advantages
         outputs = self.policy.outputs(self.theta, observations)
-        update = self._improve(observations, batch.flat(batch.actions), standardized(advantages), outputs)
+        cost_values, cost_advantages = np.zeros(0), None
+        if self.cost_baseline is not None and batch.costs is not None:
+            cost_values, cost_advantages = self._evaluate(self.cost_baseline, batch, batch.costs, observations)
+        update = self._improve(observations, batch.flat(batch.actions), standardized(advantages), outputs,
+                               cost_advantages, batch.costs)
         entropy = float(self.policy.distribution.entropy(outputs).mean())
         explained = explained_variance(values, targets)
         self.theta = update.theta
         used, self.damping = self.damping, next_damping(self.damping, update) if config.adaptive_damping \
             else self.damping
         clock.append(time.process_time())
-        self.baseline = self.baseline.fitted(
-            observations, targets, self._random(4, self.iteration), passes=config.value_passes,
-            rows=config.value_rows, cg_iterations=config.value_cg_iterations, damping=config.value_damping)
+        options: dict[str, Any] = {"passes": config.value_passes, "rows": config.value_rows,
+                                   "cg_iterations": config.value_cg_iterations, "damping": config.value_damping}
+        self.baseline = self.baseline.fitted(observations, targets, self._random(4, self.iteration), **options)
+        if self.cost_baseline is not None and cost_advantages is not None:
+            self.cost_baseline = self.cost_baseline.fitted(observations, cost_values + cost_advantages,
+                                                           self._random(6, self.iteration), **options)
         clock.append(time.process_time())
         if config.normalize_observations:
             self.moments = self.moments.updated(batch.flat(batch.observations))
@@ -166,20 +180,22 @@ class Trainer:
             update.line_search_trials, update.step, used, explained, entropy)
         return record, dict(zip(("rollout", "update", "value_fit"), np.diff(clock).tolist(), strict=True))
 
-    def _evaluate(self, batch: Batch, observations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _evaluate(self, baseline: Baseline, batch: Batch, rewards: np.ndarray, observations: np.ndarray
+                  ) -> tuple[np.ndarray, np.ndarray]:
         """Values and advantages of all steps, flat: one pass of the baseline, one recursion per environment."""
         ends = np.concatenate([batch.last_observations, batch.final_observations])
-        values = self.baseline.values(observations).reshape(batch.rewards.shape)
-        last, final = np.split(self.baseline.values(self.moments.normalized(ends)), [len(batch.last_observations)])
+        values = baseline.values(observations).reshape(rewards.shape)
+        last, final = np.split(baseline.values(self.moments.normalized(ends)), [len(batch.last_observations)])
         following = batch.next_values(values, last, final)
         advantages = np.stack([
-            gae(batch.rewards[:, n], values[:, n], following[:, n], batch.terminated[:, n], batch.truncated[:, n],
+            gae(rewards[:, n], values[:, n], following[:, n], batch.terminated[:, n], batch.truncated[:, n],
                 gamma=self.config.gamma, gae_lambda=self.config.gae_lambda)
             for n in range(self.config.envs)], axis=1)
         return values.reshape(-1), advantages.reshape(-1)
 
     def _improve(self, observations: np.ndarray, actions: np.ndarray, advantages: np.ndarray,
-                 outputs: np.ndarray) -> UpdateResult:
+                 outputs: np.ndarray, cost_advantages: np.ndarray | None = None,
+                 costs: np.ndarray | None = None) -> UpdateResult:
         """The only place where the algorithms differ."""
         config = self.config
         loss = surrogate_loss(self.policy, observations, actions, advantages, outputs)
@@ -191,15 +207,25 @@ class Trainer:
                                   "cg_iterations": config.cg_iterations, "cg_rtol": config.cg_rtol}
         if config.algorithm == "npg":
             return npg_update(self.theta, loss, kl, fisher, **common)
+        if self.limit is not None and cost_advantages is not None and costs is not None:
+            mean = float(costs.mean())
+            cost = surrogate_cost(self.policy, observations, actions, cost_advantages, outputs, mean - self.limit.most)
+            update, report = cpo_update(self.theta, loss, kl, fisher, cost, **common, alpha=config.sufficient_decrease,
+                                        beta=config.shrink, trials=config.line_search_trials)
+            self.constraint = ConstraintRecord(
+                self.iteration, mean, self.limit.most, report["multiplier"], report["predicted_change"],
+                report["change"], int(report["recovery"]))
+            return update
         return trpo_update(self.theta, loss, kl, fisher, **common, alpha=config.sufficient_decrease,
                            beta=config.shrink, trials=config.line_search_trials)
 
     def checkpoint(self) -> checkpoints.Checkpoint:
         """The present state, as `evaluate` and `resume` need it."""
+        costs = self.cost_baseline
         return checkpoints.Checkpoint(
             self.config, self.theta, self.baseline.weights, self.baseline.shift, self.baseline.scale, self.moments,
             self.iteration, self.env_steps, self.episodes, self.damping, tuple(self.recent),
-            self.collector.standing())
+            self.collector.standing(), *((costs.weights, costs.shift, costs.scale) if costs is not None else ()))
 
     def restore(self, stored: checkpoints.Checkpoint, path: Path) -> list[int]:
         """Take over the state of a checkpoint; returns the environments that did not repeat their episode.
@@ -214,6 +240,9 @@ class Trainer:
         self.theta = stored.theta
         self.baseline = replace(self.baseline, weights=stored.value_weights, shift=stored.value_shift,
                                 scale=stored.value_scale)
+        if self.cost_baseline is not None and stored.cost_weights is not None:
+            self.cost_baseline = replace(self.cost_baseline, weights=stored.cost_weights, shift=stored.cost_shift,
+                                         scale=stored.cost_scale)
         self.moments, self.damping = stored.moments, stored.damping
         self.iteration, self.env_steps, self.episodes = stored.iteration, stored.env_steps, stored.episodes
         self.recent.extend(stored.recent)
@@ -287,6 +316,8 @@ def train(config: TrpoConfig, out: str | Path, *, callback: Callback | None = No
             folder = create(Path(out), config)
             (folder / PROGRESS).write_bytes(csv_row(COLUMNS))
             (folder / TIMING).write_bytes(csv_row(TIMING_COLUMNS))
+            if trainer.limit is not None:
+                (folder / CONSTRAINT).write_bytes(csv_row(CONSTRAINT_COLUMNS))
             checkpoints.save(folder / CHECKPOINT, trainer.checkpoint())
             return _run(trainer, folder, [], [], callback)
         finally:
@@ -343,6 +374,9 @@ def _run(trainer: Trainer, folder: Path, records: list[IterationRecord], strayed
                 wall, cpu = time.perf_counter(), time.process_time()
                 record, parts = trainer.iterate()
                 progress.write(csv_row(astuple(record)))
+                if trainer.constraint is not None:
+                    with open(folder / CONSTRAINT, "ab", buffering=0) as file:
+                        file.write(csv_row(astuple(trainer.constraint)))
                 checkpoints.save(folder / CHECKPOINT, trainer.checkpoint())
                 rest = time.process_time() - cpu - sum(parts.values())
                 timings.append(Timing(trainer.iteration, time.perf_counter() - wall, **parts, rest=rest))
