@@ -86,7 +86,7 @@ def judged(problem: QCQP, outcome: Outcome, settings: Settings, start: float) ->
     if error <= settings.loose_tol and _cancelled(problem, point, residuals):
         status = Status.NUMERICAL_ERROR
         message = (f"the point found lies {np.abs(point.x).max():.0e} out, where the value {residuals.value:.3g} and "
-                   f"its bound {residuals.dual_value:.3g} are rounding of much larger terms: {figures}. The problem may "
+                   f"its bound {residuals.dual_value:.3g} are rounding of larger terms: {figures}. The problem may "
                    "be unbounded; bounds on the variables would settle it.")
     elif error <= settings.tol:
         status, message = Status.OPTIMAL, f"solved: {figures}."
