@@ -260,3 +260,20 @@ def test_even_entries_keep_their_scales_and_uneven_ones_are_scaled_alike_in_all_
     np.testing.assert_allclose(np.log(first / second), np.log(first / second).mean(), atol=0.05)
     nothing, even = scaling._Entries(problem.A[:0]), scaling._Entries(problem.A)
     np.testing.assert_array_equal(scaling._geometric(nothing, even, np.ones(problem.n)), 1.0)
+
+
+def test_a_point_far_out_along_a_ray_is_not_called_optimal():
+    # Unbounded; the iteration used to end at |x| = 2e21, where a value of -2e13 is rounding of terms of size 1e24.
+    row = np.array([-3.0, 0.0, 3.0, 1.0, 2.0, -2.0, -1.0, 0.0])
+    G = np.array([row, 1e-3 * row, np.eye(8)[6], -np.eye(8)[6]])
+    A = np.array([[-2.0, -3.0, -3.0, 0.0, -1.0, 2.0, 3.0, 0.0], [1.0, -1.0, -1.0, -3.0, 0.0, -2.0, -1.0, 1.0]])
+    ub = np.full(8, np.inf)
+    ub[[3, 6]] = 3.0, 0.0
+    c = 291.13042842 * np.array([-1.0, 3.0, 2.0, -1.0, 1.0, 2.0, -3.0, 1.0])
+    problem = ck.lp(c, G=G, h=[-6.0, -0.006, -2.0, 2.0], A=A, b=[6.0, 4.0], ub=ub)
+    highs = linprog(c, G, [-6.0, -0.006, -2.0, 2.0], A, [6.0, 4.0], bounds=[(None, u) for u in ub])
+    assert highs.status == 3
+    for callback in (None, lambda record: None):
+        solution = ck.solve(problem, callback=callback)
+        assert solution.status in (ck.Status.NUMERICAL_ERROR, ck.Status.UNBOUNDED)
+        assert solution.certificate is None or solution.certificate.verify(problem)

@@ -20,6 +20,10 @@ from ..interior_point import Multipliers, Outcome, Settings, run
 from ..problem import QCQP
 from ..solution import Solution, Status
 
+# A point this many times farther out than the limits of the problem, with a value that differs from its bound by this
+# share, is no optimum: rays look like that.
+FAR_OUT, DISAGREEING = 1e10, 1e-4
+
 
 def _solution(status: Status, message: str, point: Multipliers, value: float, dual_value: float,
               residuals: Any, certificate: Any, nit: int, start: float) -> Solution:
@@ -79,7 +83,12 @@ def judged(problem: QCQP, outcome: Outcome, settings: Settings, start: float) ->
     residuals = outcome.residuals or residuals_at(problem, point)
     error = residuals.max()
     figures = in_figures(residuals, outcome)
-    if error <= settings.tol:
+    if error <= settings.loose_tol and _cancelled(problem, point, residuals):
+        status = Status.NUMERICAL_ERROR
+        message = (f"the point found lies {np.abs(point.x).max():.0e} out, where the value {residuals.value:.3g} and "
+                   f"its bound {residuals.dual_value:.3g} are rounding of larger terms: {figures}. The problem may "
+                   "be unbounded; bounds on the variables would settle it.")
+    elif error <= settings.tol:
         status, message = Status.OPTIMAL, f"solved: {figures}."
     elif error <= settings.loose_tol:
         status = Status.OPTIMAL_INACCURATE
@@ -102,6 +111,15 @@ def judged(problem: QCQP, outcome: Outcome, settings: Settings, start: float) ->
         message = f"no further progress: {figures}. Try rescaling variables, or a larger tol."
     return _solution(status, message, point, residuals.value, residuals.dual_value, residuals, None,
                      outcome.nit, start)
+
+
+def _cancelled(problem: QCQP, point: Multipliers, residuals: KKTResiduals) -> bool:
+    """Whether x lies so far out that value and bound, which differ, agree only beside the terms they are made of."""
+    largest = max((float(np.abs(limits[np.isfinite(limits)]).max(initial=1.0))
+                   for limits in (problem.h, problem.b, problem.lb, problem.ub)), default=1.0)
+    value, bound = residuals.value, residuals.dual_value
+    return bool(np.abs(point.x).max() > FAR_OUT * largest
+                and abs(value - bound) > DISAGREEING * max(abs(value), abs(bound)))
 
 
 def residuals_at(problem: QCQP, point: Multipliers) -> KKTResiduals:
