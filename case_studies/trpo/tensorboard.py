@@ -37,7 +37,9 @@ class Board:
         if self._writer is None:
             # Not before the first row: `train` wants a folder that is empty. What a killed run wrote beyond its last
             # checkpoint is made again, and purged here.
-            self._writer = self._open(str(self._run / FOLDER), purge_step=record.env_steps)
+            # Files are named by the second in which they begin: two parts of a run may share it.
+            self._writer = self._open(str(self._run / FOLDER), purge_step=record.env_steps,
+                                      filename_suffix=f".{record.env_steps}")
         for name, value in asdict(record).items():
             if isinstance(value, (int, float)) and name != "env_steps":
                 self._writer.add_scalar(name, value, record.env_steps)

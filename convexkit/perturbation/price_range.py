@@ -260,6 +260,7 @@ class _Path:
         limits = np.concatenate([-problem.lb[active.lb], problem.ub[active.ub]])
         k = active.lam.size
         with np.errstate(over="ignore", invalid="ignore"):
+            previous = np.inf
             for _ in range(30):
                 lam = np.zeros(problem.m)
                 lam[active.lam] = y[:k]
@@ -275,8 +276,11 @@ class _Path:
                 x, y = x + step[:problem.n], y + step[problem.n:]
                 if not np.isfinite(step).all():
                     return False
-                if np.abs(step).max() <= 1e-12 * (1.0 + np.abs(x).max() + np.abs(y).max(initial=0.0)):
+                length = np.abs(step).max() / (1.0 + np.abs(x).max() + np.abs(y).max(initial=0.0))
+                # Near a multiplier that grows without end rounding keeps steps from becoming shorter than that.
+                if length <= 1e-12 or 0.5 * previous < length <= 1e-5:
                     break
+                previous = length
             else:
                 return False
         free = slice(k, k + problem.p)
