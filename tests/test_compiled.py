@@ -1,6 +1,7 @@
 """The compiled kernel: the reference's answers, and its silence where it has none."""
 
 import dataclasses
+import os
 from pathlib import Path
 
 import numpy as np
@@ -216,6 +217,19 @@ def test_where_nothing_can_be_written_the_reason_is_given(monkeypatch):
     monkeypatch.setattr(cache, "_places", lambda: [Path("/dev/null/first"), Path("/dev/null/second")])
     with pytest.raises(ConvexkitError, match=r"no folder .*first.*second"):
         cache.writable()
+
+
+def test_machine_code_of_a_file_that_was_written_again_is_stale_as_numba_takes_it_to_be(tmp_path, monkeypatch):
+    pytest.importorskip("numba")
+    source = tmp_path / "kernel.py"
+    source.write_text("")
+    monkeypatch.setattr(cache, "HERE", tmp_path)
+    monkeypatch.setattr(cache, "SOURCES", (source,))
+    name = cache._name.__wrapped__
+    first = name()
+    assert name() == first
+    os.utime(source, (1.0, 1.0))
+    assert name() != first
 
 
 def test_every_source_of_the_machine_code_is_in_its_name():

@@ -124,8 +124,8 @@ def test_a_batch_has_the_answers_of_solve(name):
     problems = draw(name)
     assert len({shape_key(problem) for problem in problems}) == 1
     assert shape_key(problems[0]) is not None
-    # Both below the default tolerance, so that points and multipliers can be compared; with some BLAS libraries rounding
-    # keeps a batch, which works with inverses, from 1e-10.
+    # Both below the default tolerance, so that points and multipliers can be compared; with some BLAS libraries
+    # rounding keeps a batch, which works with inverses, from 1e-10.
     for problem, (outcome, residuals) in zip(problems, run_batch(problems, Settings(tol=1e-9)), strict=True):
         alone = ck.solve(problem, tol=1e-9)
         assert alone.status == ck.Status.OPTIMAL

@@ -44,6 +44,8 @@ def _name() -> str | None:
         return None
     for source in SOURCES:
         digest.update(source.read_bytes())
+        if source.parent == HERE:  # numba takes machine code of a file that was moved or written again for stale
+            digest.update(f"{source} {source.stat().st_mtime}".encode())
     return f"convexkit-{digest.hexdigest()[:16]}"
 
 
