@@ -7,6 +7,7 @@ import pytest
 import scipy.sparse as sp
 
 import convexkit as ck
+from convexkit.interior_point import sparse_rank
 from convexkit.interior_point.presolve import bounds_from_rows
 from convexkit.interior_point.reduction import Reduction, parallel_rows
 from convexkit.interior_point.sparse_rank import independent_sparse_rows
@@ -271,3 +272,21 @@ def test_curved_rows_over_dependent_equalities_are_solved_in_any_order(seed):
     assert solution.success, solution.message
     assert solution.value == pytest.approx(-0.9460285026, rel=1e-7)     # clarabel at 1e-9
     assert np.abs(solution.nu).max() < 100.0
+
+
+def test_rows_in_echelon_form_are_independent_without_another_look(monkeypatch):
+    rng = np.random.default_rng(0)
+    A = sp.diags_array([rng.standard_normal(50), rng.uniform(1.0, 2.0, 50)], offsets=[0, 7], shape=(50, 57)).tocsr()
+    A.sort_indices()
+    monkeypatch.setattr(sparse_rank, "_without_own_columns", None)  # not called
+    found = independent_sparse_rows(A, np.zeros(50))
+    assert found.contradiction is None
+    np.testing.assert_array_equal(found.kept, np.arange(50))
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_rows_that_end_in_one_column_or_in_a_small_entry_are_looked_at(turned):
+    row = np.array([[1.0, 2.0, 0.0, 3.0], [0.0, 1.0, 1.0, 1e-9], [2.0, 4.0, 0.0, 6.0]])
+    A = sp.csr_array(row[:, ::-1] if turned else row)
+    assert not sparse_rank._staircase(A)
+    assert independent_sparse_rows(A, np.zeros(3)).kept.size == 2

@@ -3,6 +3,7 @@
 A row that follows from others leaves its multiplier open: the matrix of a step is singular, and what rounding leaves
 of Ax - b along that row sends ν out without end where the regularization is small.
 
+    rows in echelon form                independent, all of them
     rows with a column of their own     independent; without them others have columns of their own, and so on
     the rest, R, rows of length one     RRᵀ + εI = LDLᵀ, where a row that follows from those before has a pivot of about
                                         ε‖y‖² for the combination y = (…, 1) that vanishes
@@ -42,7 +43,7 @@ def independent_sparse_rows(A: Any, b: np.ndarray) -> Independence:
     Where RRᵀ would be full or the candidates are many, all rows count as independent, as they do where it is in doubt.
     """
     every = np.arange(b.size)
-    rest = _without_own_columns(A)
+    rest = every[:0] if _staircase(A) else _without_own_columns(A)
     if not rest.size:
         return Independence(every, None)
     R = A[rest]
@@ -57,6 +58,20 @@ def independent_sparse_rows(A: Any, b: np.ndarray) -> Independence:
     whole = np.zeros((b.size, gone.size))
     whole[rest[used], gone.size - dependent.size:] = Y * lengths[used][dependent] / lengths[used][:, None]
     return independence(b, kept, gone, whole[kept])
+
+
+def _staircase(A: Any) -> bool:
+    """Whether no two rows end, or no two rows begin, in one column: rows in echelon form, as those of dynamics are.
+
+    The entry there must be a row's own as below. O(entries), where taking rows out stage by stage is a loop.
+    """
+    starts, ends = A.indptr[:-1], A.indptr[1:]
+    if not A.shape[0] or (starts == ends).any() or not A.has_sorted_indices:
+        return False
+    magnitude = np.abs(A.data)
+    least = OWN * np.maximum.reduceat(magnitude, starts)
+    return any((magnitude[at] >= least).all() and (magnitude[at] > 0).all() and np.unique(A.indices[at]).size == at.size
+               for at in (ends - 1, starts))
 
 
 def _without_own_columns(A: Any) -> np.ndarray:
