@@ -115,8 +115,8 @@ def judged(problem: QCQP, outcome: Outcome, settings: Settings, start: float) ->
 
 def _cancelled(problem: QCQP, point: Multipliers, residuals: KKTResiduals) -> bool:
     """Whether x lies so far out that value and bound, which differ, agree only beside the terms they are made of."""
-    largest = max((float(np.abs(limits[np.isfinite(limits)]).max(initial=1.0))
-                   for limits in (problem.h, problem.b, problem.lb, problem.ub)), default=1.0)
+    limits = np.concatenate([problem.h, problem.b, problem.lb, problem.ub])
+    largest = np.abs(limits[np.isfinite(limits)]).max(initial=1.0)
     value, bound = residuals.value, residuals.dual_value
     return bool(np.abs(point.x).max() > FAR_OUT * largest
                 and abs(value - bound) > DISAGREEING * max(abs(value), abs(bound)))

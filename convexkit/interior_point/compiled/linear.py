@@ -68,48 +68,41 @@ def product(packed, x, out):
 
 
 @compiled
+def sum_row(weights, packed, at, row):
+    """row = Σ weights[k]·packed[k, at:at + row.size], four at a time."""
+    count, k = weights.size, 0
+    for j in range(row.size):
+        row[j] = 0.0
+    while k + 4 <= count:
+        a, b, c, d = weights[k], weights[k + 1], weights[k + 2], weights[k + 3]
+        p, q, r, s = packed[k, at:], packed[k + 1, at:], packed[k + 2, at:], packed[k + 3, at:]
+        for j in range(row.size):
+            row[j] += a * p[j] + b * q[j] + c * r[j] + d * s[j]
+        k += 4
+    while k < count:
+        a, p = weights[k], packed[k, at:]
+        for j in range(row.size):
+            row[j] += a * p[j]
+        k += 1
+
+
+@compiled
 def weighted_sum(weights, packed, K):
-    """Lower triangle of K = Σ weights[k]·packed[k], four at a time."""
-    n, count, at = K.shape[0], weights.size, 0
-    for i in range(n):
-        row = K[i]
-        for j in range(i + 1):
-            row[j] = 0.0
-        k = 0
-        while k + 4 <= count:
-            a, b, c, d = weights[k], weights[k + 1], weights[k + 2], weights[k + 3]
-            p, q, r, s = packed[k, at:], packed[k + 1, at:], packed[k + 2, at:], packed[k + 3, at:]
-            for j in range(i + 1):
-                row[j] += a * p[j] + b * q[j] + c * r[j] + d * s[j]
-            k += 4
-        while k < count:
-            a, p = weights[k], packed[k, at:]
-            for j in range(i + 1):
-                row[j] += a * p[j]
-            k += 1
+    """Lower triangle of K = Σ weights[k]·packed[k]."""
+    at = 0
+    for i in range(K.shape[0]):
+        sum_row(weights, packed, at, K[i, :i + 1])
         at += i + 1
 
 
 @compiled
 def sum_and_products(weights, packed, x, first, others, K):
     """`weighted_sum`, and first = P₀x, others[k] = Pₖ₊₁x, in one pass over the matrices."""
-    n, count, at = K.shape[0], weights.size, 0
-    for i in range(n):
-        row, xi, k = K[i], x[i], 0
-        for j in range(i + 1):
-            row[j] = 0.0
-        while k + 4 <= count:
-            a, b, c, d = weights[k], weights[k + 1], weights[k + 2], weights[k + 3]
-            p, q, r, s = packed[k, at:], packed[k + 1, at:], packed[k + 2, at:], packed[k + 3, at:]
-            for j in range(i + 1):
-                row[j] += a * p[j] + b * q[j] + c * r[j] + d * s[j]
-            k += 4
-        while k < count:
-            a, p = weights[k], packed[k, at:]
-            for j in range(i + 1):
-                row[j] += a * p[j]
-            k += 1
-        for k in range(count):
+    at = 0
+    for i in range(K.shape[0]):
+        xi = x[i]
+        sum_row(weights, packed, at, K[i, :i + 1])
+        for k in range(weights.size):
             p, inner = packed[k, at:], 0.0
             out = others[k - 1] if k else first
             for j in range(i):
