@@ -12,7 +12,7 @@ import convexkit as ck
 from convexkit import __main__ as command_line
 from convexkit.errors import ConvexkitError, MissingDependencyError
 from convexkit.interior_point import Settings, compile_kernel, run, run_compiled
-from convexkit.interior_point.compiled import add_up_compiled, cache, entry
+from convexkit.interior_point.compiled import PassesOver, cache, entry
 
 from .gallery import CASES, random_qcqp
 
@@ -283,7 +283,7 @@ def test_equalities_that_contradict_each_other_are_not_met_far_out():
 
 def test_no_problem_needs_another_signature_than_the_one_that_is_compiled():
     # Another one would be compiled within a first solve, for half a minute.
-    from convexkit.interior_point.compiled.passes import sum_and_products
+    from convexkit.interior_point.compiled.passes import all_products, sum_and_products
 
     for make in CASES.values():
         ck.solve(make().problem)
@@ -291,17 +291,20 @@ def test_no_problem_needs_another_signature_than_the_one_that_is_compiled():
     n = 257
     disc = ck.Quadratic(np.eye(n), None, -0.5)
     ck.solve(ck.QCQP(ck.Quadratic(np.asfortranarray(2.0 * np.eye(n)), np.ones(n)), [disc, disc]))
-    assert [len(kernel.signatures) for kernel in (*entry._kernels(), sum_and_products)] == [1, 1, 1]
+    assert [len(kernel.signatures) for kernel in (*entry._kernels(), sum_and_products, all_products)] == [1] * 4
 
 
 @pytest.mark.parametrize(("n", "count"), [(1, 1), (3, 2), (17, 4), (30, 5), (33, 9)])
-def test_the_pass_over_matrices_that_lie_anywhere_gives_their_sum_and_products(n, count):
+def test_passes_over_matrices_that_lie_anywhere_give_their_sum_and_products(n, count):
     rng = np.random.default_rng(n)
     matrices = [(M + M.T) / 2 for M in rng.standard_normal((count, n, n))]
     weights, x = rng.standard_normal(count), rng.standard_normal(n)
     products, total = np.full((count, n), np.nan), np.full((n, n), np.nan)
-    add_up_compiled(matrices)(weights, x, products, total)
-    np.testing.assert_allclose(products, [P @ x for P in matrices], atol=1e-13 * n)
+    passes, once_more = PassesOver(matrices), products.copy()
+    passes.add_up(weights, x, products, total)
+    passes.multiply(x, once_more)
+    for found in (products, once_more):
+        np.testing.assert_allclose(found, [P @ x for P in matrices], atol=1e-13 * n)
     everything = sum(w * P for w, P in zip(weights, matrices, strict=True))
     np.testing.assert_allclose(np.triu(total), np.triu(everything), atol=1e-13 * n)
 

@@ -119,10 +119,10 @@ class DenseList(_DenseRows):
         self._zero = np.zeros(n)
         self._sum = np.zeros((n, n))
         self._weights: np.ndarray | None = None  # those of `_sum`
-        from .compiled import add_up_compiled, available  # which imports what imports this
+        from .compiled import PassesOver, available  # which imports what imports this
 
         # Without curved rows one matrix remains, whose sum is the same every time.
-        self._add_up = add_up_compiled(self._P) if self.count and available() else None
+        self._passes = PassesOver(self._P) if self.count and available() else None
 
     def _split(self, every: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return (every[0], every[1:]) if self.objective else (self._zero, every)
@@ -130,15 +130,18 @@ class DenseList(_DenseRows):
     def products(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         # One triangle is half of the memory to read.
         every = np.empty((len(self._P), x.size))
-        for P, out in zip(self._P, every, strict=True):
-            dsymv(1.0, P.T, x, y=out, overwrite_y=1)
+        if self._passes is not None:
+            self._passes.multiply(np.ascontiguousarray(x), every)
+        else:
+            for P, out in zip(self._P, every, strict=True):
+                dsymv(1.0, P.T, x, y=out, overwrite_y=1)
         return self._split(every)
 
     def at(self, x: np.ndarray, c: float, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         every = np.empty((len(self._P), x.size))
         self._weights = self._every(c, weights)
-        if self._add_up is not None:
-            self._add_up(self._weights, np.ascontiguousarray(x), every, self._sum)
+        if self._passes is not None:
+            self._passes.add_up(self._weights, np.ascontiguousarray(x), every, self._sum)
         else:
             add_up(self._weights, self._P, self._sum, x, every)
         return self._split(every)

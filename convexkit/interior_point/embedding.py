@@ -101,6 +101,13 @@ class Point(Step):
         return min(worst_ratio(self.s, d.s, form.cones), worst_ratio(self.lam, d.lam, form.cones),
                    -self.tau / d.tau if d.tau < 0 else np.inf, -self.kappa / d.kappa if d.kappa < 0 else np.inf)
 
+    def reach(self, d: Step, form: Form) -> tuple[float, float]:
+        """How far d may be followed, at most 1, and the share of μ that is left there."""
+        length = min(1.0, self.longest(d, form))
+        left = (float((self.s + length * d.s) @ (self.lam + length * d.lam))
+                + (self.tau + length * d.tau) * (self.kappa + length * d.kappa))
+        return length, left / ((form.degree + 1) * self.mu)
+
     def moved(self, step: float, d: Step) -> Point:
         """The point step·d away, not yet evaluated."""
         return Point(self.x + step * d.x, self.s + step * d.s, self.lam + step * d.lam, self.nu + step * d.nu,
@@ -156,6 +163,19 @@ class Newton:
             part = form.cones.part
             ds[part] = r_p[part] - self._cone_rows @ dx - d_tau * z.a[part]
         return Step(dx, ds, d_lam, pnu + d_tau * self._nu, d_tau, (r_k - z.kappa * d_tau) / z.tau)
+
+    def step(self, sigma: float, along: Step | None = None, bends: tuple[Any, Any, float] = (0.0, 0.0, 0.0),
+             share: float = 0.0) -> Step:
+        """The step that takes 1 - sigma of the residuals and leaves sigma of μ, to first order.
+
+        To second order with the products of a step `along`, and `share` of what the quadratics bend by along it.
+        """
+        z, rest = self._z, 1.0 - sigma
+        bend_d, bend_p, bend_g = bends
+        pair = () if along is None else (along.s, along.lam)
+        r_k = sigma * z.mu - z.tau * z.kappa - (0.0 if along is None else along.tau * along.kappa)
+        return self.solve(-rest * z.r_d - share * bend_d, -rest * z.r_p - share * bend_p, -rest * z.r_e,
+                          -rest * z.r_g - share * bend_g, self.scaling.target(sigma * z.mu, *pair), r_k)
 
     def curvature(self, d: Step) -> tuple[np.ndarray, np.ndarray, float]:
         """Second-order terms of (r_d, r_p, r_g) along d; zero for linear programs.

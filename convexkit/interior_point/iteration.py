@@ -139,35 +139,15 @@ def _run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord]
             if not newton.ok:
                 kind = "stalled"
                 break
-            nt = newton.scaling
-            system.rough = not (form.mq or form.cones.count)
-            affine = newton.solve(-z.r_d, -z.r_p, -z.r_e, -z.r_g, -z.s, -z.tau * z.kappa)
-            system.rough = False
-            length = min(1.0, z.longest(affine, form))
-            # Mehrotra's centring: the share of μ that would be left after the predictor, cubed. Unlike (1 - length)³ it
-            # sees pairs that are both on their way to zero, which halve where others vanish.
-            left = (float((z.s + length * affine.s) @ (z.lam + length * affine.lam))
-                    + (z.tau + length * affine.tau) * (z.kappa + length * affine.kappa)) / ((form.degree + 1) * z.mu)
-            sigma = min(1.0, max(left**3, settings.smallest_sigma))
-            eta = 1.0 - sigma
-            # Mehrotra's corrector: the second-order terms, of the products and of the quadratics, as the predictor
-            # saw them; those of the quadratics shrunk to the length that the predictor could go.
-            bend_d, bend_p, bend_g = newton.curvature(affine)
-            share = length * length
-            corrected = newton.solve(-eta * z.r_d - share * bend_d, -eta * z.r_p - share * bend_p, -eta * z.r_e,
-                                     -eta * z.r_g - share * bend_g, nt.target(sigma * z.mu, affine.s, affine.lam),
-                                     sigma * z.mu - z.tau * z.kappa - affine.tau * affine.kappa)
+            sigma, corrected = _corrected(form, settings, system, newton, z, error)
             fraction = max(settings.step_fraction, 1.0 - max(error, settings.nearest)) if daring \
                 else settings.step_fraction
-            following, step = _search(form, settings, z, corrected, eta, lag, fraction)
+            following, step = _search(form, settings, z, corrected, 1.0 - sigma, lag, fraction)
             if step < settings.poor_step:
                 # The correction was made for a long step, and need not lead downhill over a short one. Newton's own
                 # direction, well centred, does.
                 sigma = max(sigma, settings.safe_sigma)
-                eta = 1.0 - sigma
-                plain = newton.solve(-eta * z.r_d, -eta * z.r_p, -eta * z.r_e, -eta * z.r_g, nt.target(sigma * z.mu),
-                                     sigma * z.mu - z.tau * z.kappa)
-                second, other_step = _search(form, settings, z, plain, eta, lag, fraction)
+                second, other_step = _search(form, settings, z, newton.step(sigma), 1.0 - sigma, lag, fraction)
                 if other_step > step:
                     following, step = second, other_step
             if following is None:
@@ -246,6 +226,37 @@ def _inside(form: Form, v: np.ndarray, e: np.ndarray) -> np.ndarray:
     if cones.count:
         smallest[cones.part] = cones.spread(v[cones.part][cones.heads] - cones.tail_norm(v[cones.part]))
     return v + max(1.0 - float(smallest.min(initial=1.0)), 0.0) * e
+
+
+def _corrected(form: Form, settings: Settings, system: KKTSystem, newton: Newton, z: Point, error: float
+               ) -> tuple[float, Step]:
+    """How far to centre, and the step that does: Mehrotra's corrector, of a predictor that may have been corrected too.
+
+    The second-order terms are those of the products and of the quadratics, as the predictor saw them; the latter shrunk
+    to the length that the predictor could go. Where a solution costs little beside the factorization, the terms that a
+    corrected predictor sees are better still (Carpenter, Lustig, Mulvey and Shanno 1993), if it leaves less of μ: with
+    curved rows one iteration in ten is saved. Without them it is fewer, and degenerate problems lose digits. A
+    predictor that leaves most of μ is no guide.
+    """
+    system.rough = not (form.mq or form.cones.count)
+    ahead = newton.step(0.0)
+    system.rough = False
+    length, left = z.reach(ahead, form)
+    bends, share = newton.curvature(ahead), length * length
+    for turn in range(system.turns if form.mq else 0):
+        if left > settings.guiding or error * left**3 <= settings.enough * settings.tol:
+            break
+        other = newton.step(0.0, ahead, bends, share)
+        further, less = z.reach(other, form)
+        if further < length or less >= left:
+            break
+        ahead, length, left = other, further, less
+        if turn > 0:  # a product with each P, which the first turn does without
+            bends, share = newton.curvature(ahead), length * length
+    # Mehrotra's centring: the share of μ that would be left after the predictor, cubed. Unlike (1 - length)³ it sees
+    # pairs that are both on their way to zero, which halve where others vanish.
+    sigma = min(1.0, max(left**3, settings.smallest_sigma))
+    return sigma, newton.step(sigma, ahead, bends, share)
 
 
 def _search(form: Form, settings: Settings, z: Point, d: Step, eta: float, lag: float, fraction: float)\

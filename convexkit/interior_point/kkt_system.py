@@ -28,6 +28,7 @@ class KKTSystem(ABC):
 
     name: str
     rough = False  # set by the iteration while a few digits will do, as for the predictor
+    turns = 1  # how often a predictor may be corrected, by what a solution costs beside the factorization
 
     def __init__(self, form: Form, settings: Settings):
         self.form, self.settings = form, settings

@@ -14,6 +14,7 @@ from scipy.linalg.lapack import dpbtrf, dpbtrs, dpotrf, dsterf
 from scipy.sparse.csgraph import connected_components, reverse_cuthill_mckee
 from scipy.sparse.linalg import splu
 
+from ..validation import probe
 from .matrices import FactoredMatrix, SummedMatrix
 
 # Eigenvalues down to -CONVEXITY_TOLERANCE·‖P‖ are rounding of zero: a Gram matrix FᵀF computed in float64
@@ -62,8 +63,8 @@ def doubtful(P: np.ndarray) -> bool:
     if P.diagonal().min() < 0:
         return True
     matrix = P if P.flags.c_contiguous else P.T
-    v = np.random.default_rng(n).standard_normal((n,))
-    v /= math.sqrt(float(v @ v))
+    v = probe(n)
+    v = v / math.sqrt(float(v @ v))
     before, alphas, betas = np.zeros(n), [], [0.0]
     for _ in range(min(PROBES, n)):
         w = dsymv(1.0, matrix.T, v, lower=0)

@@ -5,6 +5,6 @@ the time. The reference remains `iteration.run`: it takes every problem that the
 """
 
 from .cache import available, compile_kernel
-from .entry import add_up_compiled, run_compiled
+from .entry import PassesOver, run_compiled
 
-__all__ = ["add_up_compiled", "available", "compile_kernel", "run_compiled"]
+__all__ = ["PassesOver", "available", "compile_kernel", "run_compiled"]

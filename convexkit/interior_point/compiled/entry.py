@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, cast
 
@@ -40,24 +40,28 @@ def _kernels() -> tuple[Any, Any]:
 def warm_up() -> None:
     """Compile, by solving a problem and adding up a matrix."""
     _solved(qp(np.eye(2), [1.0, -1.0], lb=0.0), Settings())
-    add_up_compiled([np.eye(2)])(np.ones(1), np.ones(2), np.empty((1, 2)), np.empty((2, 2)))
+    passes = PassesOver([np.eye(2)])
+    passes.add_up(np.ones(1), np.ones(2), np.empty((1, 2)), np.empty((2, 2)))
+    passes.multiply(np.ones(2), np.empty((1, 2)))
 
 
-def add_up_compiled(matrices: Sequence[np.ndarray]) -> Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], None]:
-    """`quadratic.add_up` of these C-ordered float64 arrays as a function of (weights, x, products, total).
+class PassesOver:
+    """What an iteration asks of C-ordered float64 arrays: compiled, one triangle of each read once."""
 
-    Of the total only the upper triangle is written.
-    """
-    from .passes import addresses, sum_and_products
+    def __init__(self, matrices: Sequence[np.ndarray]):
+        from . import passes
 
-    kept = tuple(matrices)  # as long as the function, which knows their addresses only
-    where = addresses(kept)
+        self._passes = passes
+        self._kept = tuple(matrices)  # of which only the addresses are passed on
+        self._where = passes.addresses(self._kept)
 
-    def add_up(weights: np.ndarray, x: np.ndarray, products: np.ndarray, total: np.ndarray) -> None:
-        assert kept
-        sum_and_products(where, weights, x, products, total)
+    def add_up(self, weights: np.ndarray, x: np.ndarray, products: np.ndarray, total: np.ndarray) -> None:
+        """`quadratic.add_up`; of the total only the upper triangle is written."""
+        self._passes.sum_and_products(self._where, weights, x, products, total)
 
-    return add_up
+    def multiply(self, x: np.ndarray, products: np.ndarray) -> None:
+        """products[k] = matrices[k]·x."""
+        self._passes.all_products(self._where, x, products)
 
 
 def run_compiled(problem: QCQP, settings: Settings, warm: Multipliers | None = None, late: bool = False

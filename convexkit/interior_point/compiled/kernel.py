@@ -37,6 +37,7 @@ STEP_FRACTION, SMALLEST_SIGMA, POOR_STEP, SAFE_SIGMA = S.step_fraction, S.smalle
 LARGEST_LAG, SHORT_STEP, SHORT_STEPS, SHORTEST = S.largest_lag, S.short_step, S.short_steps, S.shortest_step
 NEAREST, FAR_BELOW, PASSES = S.nearest, S.far_below, S.scaling_passes
 REFINE_ABOVE, REFINEMENTS = S.refine_above, S.refinements
+GUIDING, ENOUGH = S.guiding, S.enough
 # After EARLY iterations κ this much larger than τ makes a problem suspect of having no solution.
 SUSPICIOUS, EARLY = 1e3, 8
 
@@ -417,6 +418,16 @@ def _longest(z, d):
 
 
 @compiled
+def _reach(z, d):
+    """How far d may be followed, at most 1, and the share of μ that is left there."""
+    v, length = z.v, min(1.0, _longest(z, d))
+    left = (v[TAU] + length * d.v[0]) * (v[KAPPA] + length * d.v[1])
+    for i in range(d.s.size):
+        left += (z.m[S_, i] + length * d.s[i]) * (z.m[LAM, i] + length * d.lam[i])
+    return length, left / ((d.s.size + 1) * v[MU])
+
+
+@compiled
 def _search(data, scales, system, z, d, eta, lag, fraction, trial):
     """Move `trial` to the first point along d whose residuals are low enough; the step, or 0."""
     step = min(1.0, fraction * _longest(z, d))
@@ -559,7 +570,7 @@ def _iterate(P, D, q0, r0, lines, ends, quadratics, r, bounds, at, edge, tol, ma
         # r + edge·x + constant = -s with x ≥ lb as edge < 0
         system.ends[r + k] = -edge[k] * bounds[1 if edge[k] > 0.0 else 0, at[k]]
     z, trial, spare = _point(n, m, p, mq), _point(n, m, p, mq), _point(n, m, p, mq)
-    affine, corrected = _empty_step(n, m, p), _empty_step(n, m, p)
+    ahead, other = _empty_step(n, m, p), _empty_step(n, m, p)
     bends, Pu = np.zeros(n + m), np.zeros((mq + 2, n))
     if mq == 0:
         _start(data, scales, system, z)
@@ -585,21 +596,23 @@ def _iterate(P, D, q0, r0, lines, ends, quadratics, r, bounds, at, edge, tol, ma
             return -1
         if not _newton(data, scales, system, z):
             return -1
-        _step(data, scales, system, z, 1.0, bends, 0.0, 0.0, affine, 0.0, affine)
-        length = min(1.0, _longest(z, affine))
-        left = (v[TAU] + length * affine.v[0]) * (v[KAPPA] + length * affine.v[1])
-        for i in range(m):
-            left += (z.m[S_, i] + length * affine.s[i]) * (z.m[LAM, i] + length * affine.lam[i])
-        left /= (m + 1) * v[MU]
+        # Predictor, the same corrected by itself, and the step: `iteration._corrected`.
+        _step(data, scales, system, z, 1.0, bends, 0.0, 0.0, ahead, 0.0, ahead)
+        length, left = _reach(z, ahead)
+        bend_g, second = _bends(data, scales, z, ahead, Pu, bends), length * length
+        if mq > 0 and left <= GUIDING and error * left**3 > ENOUGH * tol:
+            _step(data, scales, system, z, 1.0, bends, bend_g, 0.0, ahead, second, other)
+            further, less = _reach(z, other)
+            if further >= length and less < left:
+                ahead, other, left = other, ahead, less
         sigma = min(1.0, max(left**3, SMALLEST_SIGMA))
-        bend_g = _bends(data, scales, z, affine, Pu, bends)
-        _step(data, scales, system, z, 1.0 - sigma, bends, bend_g, sigma, affine, length * length, corrected)
+        _step(data, scales, system, z, 1.0 - sigma, bends, bend_g, sigma, ahead, second, other)
         fraction = max(STEP_FRACTION, 1.0 - max(error, NEAREST)) if mq else STEP_FRACTION
-        step = _search(data, scales, system, z, corrected, 1.0 - sigma, lag, fraction, trial)
+        step = _search(data, scales, system, z, other, 1.0 - sigma, lag, fraction, trial)
         if step < POOR_STEP:
             sigma = max(sigma, SAFE_SIGMA)
-            _step(data, scales, system, z, 1.0 - sigma, bends, 0.0, sigma, affine, 0.0, corrected)
-            length = _search(data, scales, system, z, corrected, 1.0 - sigma, lag, fraction, spare)
+            _step(data, scales, system, z, 1.0 - sigma, bends, 0.0, sigma, ahead, 0.0, other)
+            length = _search(data, scales, system, z, other, 1.0 - sigma, lag, fraction, spare)
             if length > step:
                 step, trial, spare = length, spare, trial
             elif step > 0.0:  # H is that of the other one

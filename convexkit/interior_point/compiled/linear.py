@@ -51,17 +51,47 @@ def pack(P, out):
 
 
 @compiled
+def four_products(p, q, r, s, i, x, out):
+    """The share of rows p, q, r, s, from i on, of a lower triangle in out = Px; the rows above come before.
+
+    Four rows together take each entry of x and of out from memory once instead of four times.
+    """
+    a, b, c, d = x[i], x[i + 1], x[i + 2], x[i + 3]
+    in_p = in_q = in_r = in_s = 0.0
+    for j in range(i):
+        t = x[j]
+        in_p += p[j] * t
+        in_q += q[j] * t
+        in_r += r[j] * t
+        in_s += s[j] * t
+        out[j] += a * p[j] + b * q[j] + c * r[j] + d * s[j]
+    out[i] = in_p + p[i] * a + q[i] * b + r[i] * c + s[i] * d
+    out[i + 1] = in_q + q[i] * a + q[i + 1] * b + r[i + 1] * c + s[i + 1] * d
+    out[i + 2] = in_r + r[i] * a + r[i + 1] * b + r[i + 2] * c + s[i + 2] * d
+    out[i + 3] = in_s + s[i] * a + s[i + 1] * b + s[i + 2] * c + s[i + 3] * d
+
+
+@compiled
+def one_product(row, i, x, out):
+    """The share of row i of a lower triangle in out = Px; the rows above come before."""
+    xi, inner = x[i], 0.0
+    for j in range(i):
+        inner += row[j] * x[j]
+        out[j] += row[j] * xi
+    out[i] = inner + row[i] * xi
+
+
+@compiled
 def product(packed, x, out):
     """out = Px; returns xᵀPx."""
-    n, at, total = x.size, 0, 0.0
-    for i in range(n):
-        row = packed[at:at + i]
-        xi, inner = x[i], 0.0
-        for j in range(i):
-            inner += row[j] * x[j]
-            out[j] += row[j] * xi
-        out[i] = inner + packed[at + i] * xi
-        at += i + 1
+    n, i, at, total = x.size, 0, 0, 0.0
+    while i + 4 <= n:
+        second, third, fourth = at + i + 1, at + 2 * i + 3, at + 3 * i + 6
+        four_products(packed[at:], packed[second:], packed[third:], packed[fourth:], i, x, out)
+        at, i = fourth + i + 4, i + 4
+    while i < n:
+        one_product(packed[at:], i, x, out)
+        at, i = at + i + 1, i + 1
     for i in range(n):
         total += out[i] * x[i]
     return total
@@ -98,18 +128,20 @@ def weighted_sum(weights, packed, K):
 @compiled
 def sum_and_products(weights, packed, x, first, others, K):
     """`weighted_sum`, and first = P₀x, others[k] = Pₖ₊₁x, in one pass over the matrices."""
-    at = 0
-    for i in range(K.shape[0]):
-        xi = x[i]
-        sum_row(weights, packed, at, K[i, :i + 1])
+    n, i, at = K.shape[0], 0, 0
+    while i < n:
+        together = 4 if i + 4 <= n else 1
+        start = at
+        for row in range(i, i + together):
+            sum_row(weights, packed, at, K[row, :row + 1])
+            at += row + 1
         for k in range(weights.size):
-            p, inner = packed[k, at:], 0.0
-            out = others[k - 1] if k else first
-            for j in range(i):
-                inner += p[j] * x[j]
-                out[j] += p[j] * xi
-            out[i] = inner + p[i] * xi
-        at += i + 1
+            P, out = packed[k, start:], others[k - 1] if k else first
+            if together == 4:
+                four_products(P, P[i + 1:], P[2 * i + 3:], P[3 * i + 6:], i, x, out)
+            else:
+                one_product(P, i, x, out)
+        i += together
 
 
 @compiled
@@ -202,12 +234,13 @@ def backward(L, v):
 @compiled
 def symmetric_product(K, x, out):
     """out = Kx from the lower triangle of K."""
-    for i in range(x.size):
-        row, xi, inner = K[i], x[i], 0.0
-        for j in range(i):
-            inner += row[j] * x[j]
-            out[j] += row[j] * xi
-        out[i] = inner + row[i] * xi
+    n, i = x.size, 0
+    while i + 4 <= n:
+        four_products(K[i], K[i + 1], K[i + 2], K[i + 3], i, x, out)
+        i += 4
+    while i < n:
+        one_product(K[i], i, x, out)
+        i += 1
 
 
 @compiled

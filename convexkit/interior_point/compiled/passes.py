@@ -13,7 +13,7 @@ import numpy as np
 from numba import carray, types
 from numba.extending import intrinsic
 
-from .linear import allocating
+from .linear import allocating, compiled
 
 
 def _as_pointer(context, address):
@@ -33,38 +33,88 @@ def addresses(matrices: Sequence[np.ndarray]) -> np.ndarray:
 
 
 @allocating
+def _sum_row(where, weights, i, row):
+    """row = Σ weights[k]·P_k[i, i:], four at a time."""
+    shape, count, k = (i + row.size, i + row.size), where.size, 0
+    for j in range(row.size):
+        row[j] = 0.0
+    while k + 4 <= count:
+        p, q = carray(_pointer(where[k]), shape)[i, i:], carray(_pointer(where[k + 1]), shape)[i, i:]
+        r, s = carray(_pointer(where[k + 2]), shape)[i, i:], carray(_pointer(where[k + 3]), shape)[i, i:]
+        a, b, c, d = weights[k], weights[k + 1], weights[k + 2], weights[k + 3]
+        for j in range(row.size):
+            row[j] += a * p[j] + b * q[j] + c * r[j] + d * s[j]
+        k += 4
+    while k < count:
+        p, a = carray(_pointer(where[k]), shape)[i, i:], weights[k]
+        for j in range(row.size):
+            row[j] += a * p[j]
+        k += 1
+
+
+@compiled
+def _add_four(p, q, r, s, i, x, out):
+    """The share of rows p, q, r, s, from i on, of an upper triangle in out = Px."""
+    a, b, c, d = x[i], x[i + 1], x[i + 2], x[i + 3]
+    in_p = in_q = in_r = in_s = 0.0
+    for j in range(i + 4, x.size):
+        t = x[j]
+        in_p += p[j] * t
+        in_q += q[j] * t
+        in_r += r[j] * t
+        in_s += s[j] * t
+        out[j] += a * p[j] + b * q[j] + c * r[j] + d * s[j]
+    out[i] += in_p + p[i] * a + p[i + 1] * b + p[i + 2] * c + p[i + 3] * d
+    out[i + 1] += in_q + p[i + 1] * a + q[i + 1] * b + q[i + 2] * c + q[i + 3] * d
+    out[i + 2] += in_r + p[i + 2] * a + q[i + 2] * b + r[i + 2] * c + r[i + 3] * d
+    out[i + 3] += in_s + p[i + 3] * a + q[i + 3] * b + r[i + 3] * c + s[i + 3] * d
+
+
+@compiled
+def _add_one(p, i, x, out):
+    """The share of row i of an upper triangle in out = Px."""
+    xi, inner = x[i], p[i] * x[i]
+    for j in range(i + 1, x.size):
+        inner += p[j] * x[j]
+        out[j] += p[j] * xi
+    out[i] += inner
+
+
+@allocating
+def all_products(where, x, products):
+    """products[k] = P_k·x."""
+    n = x.size
+    for k in range(where.size):
+        P, out, i = carray(_pointer(where[k]), (n, n)), products[k], 0
+        for j in range(n):
+            out[j] = 0.0
+        while i + 4 <= n:
+            _add_four(P[i], P[i + 1], P[i + 2], P[i + 3], i, x, out)
+            i += 4
+        while i < n:
+            _add_one(P[i], i, x, out)
+            i += 1
+
+
+@allocating
 def sum_and_products(where, weights, x, products, total):
     """The upper triangle of total = Σ weights[k]·P_k, and products[k] = P_k·x; `where` are addresses of the P's.
 
-    Row by row over all of them, four at a time in the sum.
+    Four rows of all matrices at a time: the sum's rows, then the products, while they are in the cache.
     """
-    n, count = x.size, where.size
-    for k in range(count):
+    n, i = x.size, 0
+    for k in range(where.size):
         out = products[k]
         for j in range(n):
             out[j] = 0.0
-    for i in range(n):
-        row, k = total[i, i:], 0
-        for j in range(n - i):
-            row[j] = 0.0
-        while k + 4 <= count:
-            p, q = carray(_pointer(where[k]), (n, n))[i, i:], carray(_pointer(where[k + 1]), (n, n))[i, i:]
-            r, s = carray(_pointer(where[k + 2]), (n, n))[i, i:], carray(_pointer(where[k + 3]), (n, n))[i, i:]
-            a, b, c, d = weights[k], weights[k + 1], weights[k + 2], weights[k + 3]
-            for j in range(n - i):
-                row[j] += a * p[j] + b * q[j] + c * r[j] + d * s[j]
-            k += 4
-        while k < count:
-            p, a = carray(_pointer(where[k]), (n, n))[i, i:], weights[k]
-            for j in range(n - i):
-                row[j] += a * p[j]
-            k += 1
-        right, xi = x[i + 1:], x[i]
-        for k in range(count):
-            p, out = carray(_pointer(where[k]), (n, n))[i, i:], products[k, i:]
-            inner = p[0] * xi
-            entries, below = p[1:], out[1:]
-            for j in range(n - i - 1):
-                inner += entries[j] * right[j]
-                below[j] += entries[j] * xi
-            out[0] += inner
+    while i < n:
+        together = 4 if i + 4 <= n else 1
+        for row in range(i, i + together):
+            _sum_row(where, weights, row, total[row, row:])
+        for k in range(where.size):
+            P = carray(_pointer(where[k]), (n, n))
+            if together == 4:
+                _add_four(P[i], P[i + 1], P[i + 2], P[i + 3], i, x, products[k])
+            else:
+                _add_one(P[i], i, x, products[k])
+        i += together
