@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,8 @@ from .equalities import minimise_on_subspace
 from .form import Form, Multipliers
 from .kkt_system import KKTSystem
 from .monitor import Monitor
-from .proofs import certificate_of, inconsistent, proofs
+from .proofs import certificate_of, cleaned_ray, inconsistent, proofs
+from .recession import recession_problem
 from .settings import Settings
 
 # Points are multiples of one whose larger of τ and κ is about 1; a smaller τ has no square.
@@ -86,6 +87,7 @@ def _run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord]
     residuals: KKTResiduals | None = None
     proof: InfeasibilityCertificate | None = None
     direction: np.ndarray | None = None
+    sought = False
     try:
         for nit in range(settings.maxiter + 1):
             record = monitor.record(nit, z, step, time.perf_counter() - start)
@@ -124,6 +126,9 @@ def _run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord]
             if z.kappa > next_try * z.tau:
                 next_try = 10.0 * z.kappa / z.tau
                 proof, direction = proofs(problem, form, z)
+                if proof is None and direction is None and z.q0_x < 0 and not sought \
+                        and z.kappa > settings.far_out * z.tau:
+                    sought, direction = True, _falling(form, settings, start)
                 if proof is not None or direction is not None:
                     break
             if nit == settings.maxiter:
@@ -187,6 +192,8 @@ def _run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord]
         kind = "interrupted"  # what there is by now is returned, with its status
     if kind in ("stalled", "iteration_limit") and residuals is None and proof is None and direction is None:
         proof, direction = proofs(problem, form, z, last=True)
+        if proof is None and direction is None and not sought:
+            direction = _falling(form, settings, start)
     if residuals is not None:
         kind, best, proof, direction = "converged", solved, None, None
     kind = "infeasible" if proof is not None else "unbounded" if direction is not None else kind
@@ -195,6 +202,17 @@ def _run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord]
     convex = kind == "converged" and form.mq > 1 and isinstance(form.curvature, DenseList) \
         and isinstance(system, DenseCholesky) and system.curves_up(form.c, best.lam[:form.mq] * form.d / best.tau)
     return Outcome(kind, point, other, proof, direction, nit, system.name, residuals, convex)
+
+
+def _falling(form: Form, settings: Settings, start: float) -> np.ndarray | None:
+    """The shortest direction of recession along which f₀ falls, in the user's variables, if there is one."""
+    shortest = recession_problem(form.problem, form.scaling.columns)
+    if shortest is None:
+        return None
+    left = max(settings.time_limit - (time.perf_counter() - start), 0.0)
+    raw = _run(shortest, replace(settings, time_limit=left), None, None).point.x
+    ray = cleaned_ray(form.problem, form, raw) if np.isfinite(raw).all() else None
+    return None if ray is None else form.reduction.expand(ray / float(np.abs(ray).max()))
 
 
 def _start(form: Form, system: KKTSystem) -> Point:

@@ -105,18 +105,23 @@ def _ray(problem: QCQP, form: Form, z: Point, last: bool) -> np.ndarray | None:
         raws += [_flattened(form, -form.q0 / steepest, last),
                  _flattened(form, -form.q0 / steepest, last, every_row=True)]
     for raw in raws:
-        if raw is None:
-            continue
-        candidate = raw.copy()
-        candidate[(problem.lb > -NO_BOUND) & (candidate < 0)] = 0.0
-        candidate[(problem.ub < NO_BOUND) & (candidate > 0)] = 0.0
-        # Entries on their way to zero, where P has curvature or rows fix a variable, never quite arrive: leave out the
-        # smallest, in units in which variables are comparable.
-        comparable = np.abs(candidate) / form.scaling.columns
-        for share in (0.0, 1e-14, 1e-8, 1e-5, 1e-3):
-            trial = np.where(comparable <= share * comparable.max(initial=0.0), 0.0, candidate)
-            if UnboundednessCertificate(np.zeros(problem.n), trial).falls(problem):
-                return trial
+        if raw is not None and (ray := cleaned_ray(problem, form, raw)) is not None:
+            return ray
+    return None
+
+
+def cleaned_ray(problem: QCQP, form: Form, raw: np.ndarray) -> np.ndarray | None:
+    """`raw` without what rounding and unfinished iterations left in it, if that is a direction of unboundedness."""
+    candidate = raw.copy()
+    candidate[(problem.lb > -NO_BOUND) & (candidate < 0)] = 0.0
+    candidate[(problem.ub < NO_BOUND) & (candidate > 0)] = 0.0
+    # Entries on their way to zero, where P has curvature or rows fix a variable, never quite arrive: leave out the
+    # smallest, in units in which variables are comparable.
+    comparable = np.abs(candidate) / form.scaling.columns
+    for share in (0.0, 1e-14, 1e-8, 1e-5, 1e-3):
+        trial = np.where(comparable <= share * comparable.max(initial=0.0), 0.0, candidate)
+        if UnboundednessCertificate(np.zeros(problem.n), trial).falls(problem):
+            return trial
     return None
 
 
