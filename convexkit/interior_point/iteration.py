@@ -191,7 +191,7 @@ def _run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord]
     except KeyboardInterrupt:
         kind = "interrupted"  # what there is by now is returned, with its status
     if kind in ("stalled", "iteration_limit") and residuals is None and proof is None and direction is None:
-        proof, direction = proofs(problem, form, z, last=True)
+        proof, direction = proofs(problem, form, z)
         if proof is None and direction is None and not sought:
             direction = _falling(form, settings, start)
     if residuals is not None:

@@ -17,7 +17,7 @@ import scipy.sparse as sp
 
 from ..duality import NO_BOUND
 from ..problem import QCQP, SecondOrderCone
-from ..quadratic import Quadratic, is_flat, weighted_sum
+from ..quadratic import Quadratic, entry_size, is_flat, weighted_sum
 
 # Above this many variables a matrix Σ Pᵢ that is not sparse would cost more than it is worth.
 LARGEST = 1000
@@ -57,7 +57,7 @@ def _flat_along(problem: QCQP) -> Any:
         return np.zeros((0, problem.n))
     if any(f.structure == "operator" for f in curved):
         return None
-    sizes = np.array([np.abs(f.P.diagonal()).max() for f in curved])
+    sizes = np.array([entry_size(f.P) for f in curved])
     total = weighted_sum(1.0 / np.where(sizes > 0, sizes, 1.0), curved)
     if total.structure == "sparse":
         return total.P
