@@ -725,7 +725,8 @@ def test_a_singular_float32_system_comes_closest_whatever_its_size(size):
 @pytest.mark.parametrize(("A", "b", "options", "words"), [
     (1.0, 1e25, {}, "beyond the range of float32"), (1e30, 1e20, {}, "not finite"),
     (1e30, 1e15, {"M": np.eye(9, dtype=np.float32) * 1e-30}, None),
-    (1.0, 1e15, {"M": np.eye(9, dtype=np.float32) * 1e30}, "should be positive"), (1.0, 1e25, {"radius": 1.0}, "beyond"),
+    (1.0, 1e15, {"M": np.eye(9, dtype=np.float32) * 1e30}, "should be positive"),
+    (1.0, 1e25, {"radius": 1.0}, "beyond"),
 ], ids=str)
 def test_what_is_beyond_the_range_of_the_type_is_a_status_and_no_warning(A, b, options, words):
     # The tests turn warnings into errors.

@@ -112,7 +112,8 @@ def _root(P: np.ndarray) -> np.ndarray:
     """F with FᵀF = P ⪰ 0, a row for each eigenvalue beyond rounding.
 
     cvxpy's own quad_form factors P = LDLᵀ with pivots on the diagonal and in pairs, and drops pivots by their size. Of
-    a P of low rank it may lose a tenth, by rounding that differs from processor to processor, and solve another problem.
+    a P of low rank that may lose a tenth, as rounding on one processor or another will have it; what is solved then is
+    another problem.
     """
     w, V = np.linalg.eigh(P)
     kept = w > 1e-14 * P.shape[0] * max(w[-1], 0.0)
