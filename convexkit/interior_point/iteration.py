@@ -84,6 +84,7 @@ def _run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord]
     step, short, kind, next_try = 0.0, 0, "iteration_limit", 1.0
     nit = further = 0
     value = drift = slope = np.inf
+    levels: list[tuple[float, float]] = []
     residuals: KKTResiduals | None = None
     proof: InfeasibilityCertificate | None = None
     direction: np.ndarray | None = None
@@ -165,7 +166,13 @@ def _run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord]
             fraction = max(settings.step_fraction, 1.0 - max(error, settings.nearest)) if daring \
                 else settings.step_fraction
             following, step = _search(form, settings, z, corrected, eta, lag, fraction)
-            if step < settings.poor_step:
+            # Corrections may also send a pair to and fro for ever, each undoing what the one before has done.
+            size = max(z.tau, z.kappa)
+            levels.append((z.mu / size**2, z.theta / size))
+            before, after = levels[:-settings.turn], levels[-settings.turn:]
+            circling = nit > settings.patience and all(min(new) > settings.circling * min(old) for old, new
+                                            in zip(zip(*before, strict=True), zip(*after, strict=True), strict=True))
+            if step < settings.poor_step or circling:
                 # The correction was made for a long step, and need not lead downhill over a short one. Newton's own
                 # direction, well centred, does.
                 sigma = max(sigma, settings.safe_sigma)
@@ -173,7 +180,7 @@ def _run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord]
                 plain = newton.solve(-eta * z.r_d, -eta * z.r_p, -eta * z.r_e, -eta * z.r_g, nt.target(sigma * z.mu),
                                      sigma * z.mu - z.tau * z.kappa)
                 second, other_step = _search(form, settings, z, plain, eta, lag, fraction)
-                if other_step > step:
+                if other_step > step or (circling and second is not None):
                     following, step = second, other_step
             if following is None:
                 kind = "stalled"
