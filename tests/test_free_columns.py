@@ -234,3 +234,22 @@ def test_no_direction_is_sought_without_a_slope_or_where_a_p_is_known_by_product
     assert recession_problem(ck.QCQP(ck.Quadratic(lambda v: v, ones)), ones) is None
     wide = ck.Quadratic.from_factor(np.ones((2, 1500)), q=np.ones(1500))
     assert recession_problem(ck.QCQP(wide), np.ones(1500)) is None
+
+
+@pytest.mark.parametrize("tilt", [1e-9, 5e-9])
+def test_a_direction_that_leaves_a_cone_by_rounding_proves_nothing(tilt):
+    # x₁x₂ ≥ 1: x₂ tends to 0 and is never below. (1, -tilt) leaves the cone by twice tilt, and falls by tilt.
+    hyperbola = ck.SecondOrderCone([[0.0, 0.0], [1.0, -1.0]], [2.0, 0.0], [1.0, 1.0])
+    problem = ck.socp([0.0, 1.0], [hyperbola])
+    assert not ck.UnboundednessCertificate(np.array([1.0, 1.0]), np.array([1.0, -tilt])).verify(problem)
+    assert ck.solve(problem).status is not ck.Status.UNBOUNDED
+
+
+@pytest.mark.parametrize("size", [1.0, 1e4])
+def test_a_bound_that_two_rows_imply_is_not_overlooked(size):
+    # x₁ ≤ x₃ and x₃ ≤ x₁ + size·x₂ imply x₂ ≥ 0, wherever x₁ and x₃ are.
+    rows = [[1.0, 0.0, -1.0], [-1.0, -size, 1.0]]
+    for problem in (ck.lp([0.0, 1.0, 0.0], G=rows, h=[0.0, 0.0]),
+                    ck.QCQP(ck.Quadratic(np.diag([0.0, 0.0, 0.0]), [0.0, 1.0, 0.0]), G=rows, h=[0.0, 1.0]),
+                    ck.lp([0.0, 1.0, 0.0], G=sp.csr_array(np.array(rows)), h=[1e-3, 0.0])):
+        assert ck.solve(problem).status is not ck.Status.UNBOUNDED

@@ -158,9 +158,9 @@ class UnboundednessCertificate:
         # The objective first: most candidates fail there, and it is one of many.
         q = problem.objective.q
         terms = float(np.abs(q) @ ad)
-        if any(f.structure == "operator" for f in (problem.objective, *problem.inequalities)):
-            # Of a P known by products Pd = 0 can be told to a share of ‖P‖‖d‖ only: an entry of d of 1e-15 may be
-            # rounding, or bend. What falls must not be of that size.
+        if problem.cones or any(f.structure == "operator" for f in (problem.objective, *problem.inequalities)):
+            # Of a P known by products Pd = 0 can be told to a share of ‖P‖‖d‖ only, and ‖Ad‖ ≤ cᵀd to one of ‖A‖‖d‖:
+            # (1, -1e-9) is not in x₁x₂ ≥ 0, but its cone is met up to rounding. What falls must not be of that size.
             terms = float(np.linalg.norm(q) * np.linalg.norm(d))
         if not self.rate(problem) < -1e-6 * terms or _bends((problem.objective,), d):
             return False

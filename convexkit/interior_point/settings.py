@@ -44,6 +44,8 @@ class Settings:
     far_below: float = 1e-6
     # Where κ/τ is larger and no proof has come of it, a direction of unboundedness is sought as a problem of its own.
     far_out: float = 1e8
+    # It has to fall by 1 within this many units of the variables' scales.
+    longest_ray: float = 1e5
     # Accuracy at which a point that cannot be improved still counts as optimal_inaccurate.
     loose_tol: float = 1e-5
     # Equilibration passes; each brings row and column sizes to within a square root of 1.
