@@ -709,3 +709,33 @@ def test_the_normal_equations_of_public_problems_reach_the_published_residual():
         # A system with a solution has the residual zero, and what is published is its rounding.
         assert residual == pytest.approx(least, rel=1e-8, abs=1e-13 * np.linalg.norm(y)), row["name"]
         assert np.linalg.norm(result.x) == pytest.approx(float(row["min_norm_solution_norm"]), rel=1e-8)
+
+
+@pytest.mark.parametrize("size", [1.0, 1e10, 1e16, 1e18])
+def test_a_singular_float32_system_comes_closest_whatever_its_size(size):
+    # ‖Ab‖² is beyond the range of float32 from 1e18 on.
+    diagonal = np.r_[np.zeros(3), np.linspace(1.0, 30.0, 27)]
+    A, b = np.diag(diagonal * size).astype(np.float32), np.full(30, 10.0, dtype=np.float32)
+    result = ck.conjugate_gradient(A, b)
+    assert result.singular
+    closest = np.r_[np.zeros(3), 10.0 / (diagonal[3:] * size)]
+    np.testing.assert_allclose(result.x * size, closest * size, atol=2e-3)
+
+
+@pytest.mark.parametrize(("A", "b", "options", "words"), [
+    (1.0, 1e25, {}, "beyond the range of float32"), (1e30, 1e20, {}, "not finite"),
+    (1e30, 1e15, {"M": np.eye(9, dtype=np.float32) * 1e-30}, None),
+    (1.0, 1e15, {"M": np.eye(9, dtype=np.float32) * 1e30}, "should be positive"),
+    (1.0, 1e25, {"radius": 1.0}, "beyond"),
+], ids=str)
+def test_what_is_beyond_the_range_of_the_type_is_a_status_and_no_warning(A, b, options, words):
+    # The tests turn warnings into errors.
+    diagonal = np.arange(1.0, 10.0, dtype=np.float32) * np.float32(A)
+    side = np.full(9, b, dtype=np.float32)
+    for matrix in (np.diag(diagonal), lambda v: diagonal * v):
+        result = ck.conjugate_gradient(matrix, side, **options)
+        assert result.status is (ck.CGStatus.CONVERGED if words is None else ck.CGStatus.NUMERICAL_ERROR)
+        assert words is None or words in result.message
+    if not options:
+        columns = ck.conjugate_gradient(np.diag(diagonal), np.stack([side, side], axis=1))
+        assert columns.status is ck.CGStatus.NUMERICAL_ERROR

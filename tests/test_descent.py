@@ -213,11 +213,29 @@ def test_inputs_are_not_modified_and_nothing_is_remembered():
     ({"hessian": lambda x: np.array([[1.0, 1.0], [0.0, 1.0]])}, r"hessian\(x\) is not symmetric"),
     ({"hessian": lambda x: lambda v: np.array([[1.0, 1.0], [0.0, 1.0]]) @ v, "method": "lanczos"},
      "P is not symmetric"),
+    ({"hessian": lambda x: lambda v: np.array([[1.0, 1.0], [0.0, 1.0]]) @ v, "method": "exact"},
+     r"hessian\(x\) is not symmetric"),
 ])
 def test_arguments_that_do_not_fit_are_refused(options, words):
     arguments = {"f": unconstrained.rosenbrock, "x0": np.array([-1.2, 1.0]), **options}
     with pytest.raises(ck.ProblemError, match=words):
         ck.trust_region_minimize(arguments.pop("f"), arguments.pop("x0"), **arguments)
+
+
+@pytest.mark.parametrize("radius", [None, 1e-3])
+@pytest.mark.parametrize("n", [2, 6, 30])
+def test_a_hessian_that_is_not_symmetric_is_refused_at_once(n, radius):
+    # Steps of so short a radius end on the boundary after one product each, and one product cannot tell.
+    products = []
+    H = np.eye(n) + np.triu(np.random.default_rng(n).standard_normal((n, n)), 1)
+
+    def hessian(x):
+        return lambda v: products.append(v) or H @ v
+
+    with pytest.raises(ck.ProblemError, match="P is not symmetric"):
+        ck.trust_region_minimize(unconstrained.rosenbrock, np.linspace(-1.2, 1.0, n), hessian=hessian, method="lanczos",
+                                 radius=radius)
+    assert len(products) <= 3
 
 
 # --- The benchmark ---

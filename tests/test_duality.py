@@ -410,6 +410,19 @@ def test_a_direction_without_curvature_is_recognised_in_every_structure(P):
     assert ck.UnboundednessCertificate(np.zeros(2), np.array([1.0, 0.0])).verify(factored)
 
 
+@pytest.mark.parametrize("tilt", [1e-15, 1e-9, 1e-7])
+@pytest.mark.parametrize("in_objective", [False, True])
+def test_a_fall_of_the_size_of_rounding_proves_nothing_of_a_p_known_by_products(tilt, in_objective):
+    # -x₁ where x₁² ≤ 1, or x₁² - x₁: bounded by x₁ alone, and x₂ is free. Along (tilt, 1) the objective falls by tilt,
+    # and the curvature, tilt², is rounding of ‖P‖‖d‖².
+    P = np.diag([2.0, 0.0])
+    certificate = ck.UnboundednessCertificate(np.zeros(2), np.array([tilt, 1.0]))
+    for curved in (P, lambda v: P @ v, sp.csr_array(P)):
+        problem = ck.QCQP(ck.Quadratic(curved, [-1.0, 0.0])) if in_objective else ck.QCQP(
+            ck.Quadratic(None, [-1.0, 0.0]), [ck.Quadratic(curved, np.zeros(2), -1.0)])
+        assert not certificate.verify(problem)
+
+
 def test_certificates_and_prices_compare_by_identity_and_can_be_kept_in_sets():
     case = CASES["infeasible_pair"]()
     first, second = (ck.solve(case.problem).certificate for _ in range(2))

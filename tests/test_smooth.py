@@ -232,6 +232,39 @@ def test_what_falls_without_end_is_unbounded(f, rows):
     assert solution.value == solution.dual_value == -np.inf
 
 
+def test_a_fall_without_a_feasible_point_is_infeasible_and_not_unbounded():
+    # x₁ + x₂ falls along x₂; x₁ ≥ 1 and x₁ ≤ -1 contradict each other by 2 wherever x₂ is.
+    solution = ck.minimize(lambda x: x.sum(), np.ones(2), inequalities=[lambda x: -anp.log(x[0]), lambda x: x[0] + 1])
+    assert solution.status is Status.INFEASIBLE, solution.message
+    lam = solution.lam
+    lowest = ck.minimize(lambda x: -lam[0] * anp.log(x[0]) + lam[1] * (x[0] + 1), np.ones(2))
+    assert lowest.value > 0
+
+
+def test_a_fall_from_a_start_that_is_not_feasible_is_still_unbounded():
+    solution = ck.minimize(lambda x: x.sum(), np.ones(2), G=[[1.0, 0.0]], h=[-5.0])
+    assert solution.status is Status.UNBOUNDED, solution.message
+
+
+DOMAIN_ALONE = {
+    "a row": (lambda x: -anp.log(x).sum(), {"G": [[1.0, 0.0]], "h": [-1.0]}),
+    "the edge": (lambda x: -anp.log(x).sum(), {"G": [[1.0, 0.0]], "h": [0.0]}),
+    "an equality": (lambda x: -anp.log(x).sum(), {"A": [[1.0, 1.0]], "b": [-1.0]}),
+    "a function": (entropy, {"inequalities": [lambda x: x.sum() + 1]}),
+    "bounds": (lambda x: -anp.sqrt(x).sum(), {"ub": -1.0}),
+}
+
+
+@pytest.mark.parametrize("name", DOMAIN_ALONE)
+def test_constraints_that_only_the_domain_contradicts_are_named_and_once_it_is_stated_proved(name):
+    f, options = DOMAIN_ALONE[name]
+    silent = ck.minimize(f, np.ones(2), **options)
+    assert silent.status in (Status.NUMERICAL_ERROR, Status.ITERATION_LIMIT)
+    assert "outside the domain" in silent.message
+    if name not in ("the edge", "bounds"):  # x ≥ 0 and x ≤ 0 have a point in common; lb > ub is the caller's mistake
+        assert ck.minimize(f, np.ones(2), lb=0.0, **options).status is Status.INFEASIBLE
+
+
 def test_an_infimum_that_is_not_attained_is_approached():
     solution = ck.minimize(lambda x: anp.exp(-x[0]), np.zeros(1))
     assert solution.success

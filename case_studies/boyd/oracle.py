@@ -92,8 +92,7 @@ def said_in_cvxpy(problem: ck.QCQP) -> tuple[Any, list[Any], Any]:
     x = cp.Variable(problem.n)
 
     def quadratic(f: ck.Quadratic) -> Any:
-        curved = 0 if f.P is None else 0.5 * cp.quad_form(x, cp.psd_wrap(f.hessian()))
-        return curved + f.q @ x + f.r
+        return (0 if f.P is None else 0.5 * cp.sum_squares(_root(f.hessian()) @ x)) + f.q @ x + f.r
 
     constraints = [quadratic(f) <= 0 for f in problem.inequalities]
     if problem.h.size:
@@ -107,6 +106,19 @@ def said_in_cvxpy(problem: ck.QCQP) -> tuple[Any, list[Any], Any]:
     if problem.b.size:
         constraints.append(problem.A @ x == problem.b)
     return cp.Problem(cp.Minimize(quadratic(problem.objective)), constraints), constraints, x
+
+
+def _root(P: np.ndarray) -> np.ndarray:
+    """F with FᵀF = P ⪰ 0, a row for each eigenvalue beyond rounding.
+
+    cvxpy's own quad_form factors P = LDLᵀ with pivots on the diagonal and in pairs, and drops pivots by their size. Of
+    a P of low rank that may lose a tenth, as rounding on one processor or another will have it; what is solved then is
+    another problem.
+    """
+    w, V = np.linalg.eigh(P)
+    kept = w > 1e-14 * P.shape[0] * max(w[-1], 0.0)
+    root: np.ndarray = np.sqrt(w[kept])[:, None] * V[:, kept].T
+    return root
 
 
 def _parts(dual_value: Any) -> list[Any]:

@@ -76,21 +76,24 @@ def closest(product: Callable[[np.ndarray], np.ndarray], b: np.ndarray, rtol: fl
 
 def _consistent(product: Callable[[np.ndarray], np.ndarray], b: np.ndarray, rtol: float,
                 maxiter: int) -> tuple[np.ndarray, int]:
-    """Textbook conjugate gradient for a b in the range of A."""
-    x, r = np.zeros_like(b), b.copy()
+    """Textbook conjugate gradient for a b in the range of A, scaled to ‖b‖ = 1 as its square may be beyond float32."""
+    size = norm(b)
+    if not 0 < size < float("inf"):
+        return np.zeros_like(b), 0
+    x, r = np.zeros_like(b), b / size
     d, rr = r.copy(), float(r @ r)
     stop = rtol * rtol * rr
     for nit in range(maxiter):
         if rr <= stop:
-            return x, nit
+            return size * x, nit
         Ad = product(d)
         dAd = float(d @ Ad)
-        if not dAd > 0:
-            return x, nit + 1
+        if not 0 < dAd < float("inf"):
+            return size * x, nit + 1
         step = rr / dAd
         x += step * d
         r -= step * Ad
         before, rr = rr, float(r @ r)
         d *= rr / before
         d += r
-    return x, maxiter
+    return size * x, maxiter

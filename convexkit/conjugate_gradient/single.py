@@ -54,6 +54,8 @@ class Kept:
         return np.stack([d for d, _ in self.found], axis=1), np.stack([Ad for _, Ad in self.found], axis=1)
 
 
+# What is beyond the range of the type ends the run with a status; numpy need not warn of it too.
+@np.errstate(over="ignore", invalid="ignore")
 def conjugate_gradient(A: Any, b: Any, x0: Any = None, *, rtol: float = 1e-6, atol: float = 0.0,
                        maxiter: int | None = None, M: Any = None, radius: float | None = None, keep: int = 0,
                        callback: Callable[[CGRecord], Any] | None = None) -> CGResult:
@@ -215,7 +217,8 @@ def conjugate_gradient(A: Any, b: Any, x0: Any = None, *, rtol: float = 1e-6, at
         dAd = float(d.dot(Ad))
         if not np.isfinite(dAd):
             status = CGStatus.NUMERICAL_ERROR
-            trouble = "the next product with A is not finite."
+            trouble = (f"dᵀAd is beyond the range of {b.dtype}: scale b, or use float64." if np.isfinite(Ad).all() else
+                       "the next product with A is not finite.")
             break
         if dAd <= 0 and norm(d) * norm(Ad) < np.finfo(b.dtype).tiny and Ad.any():
             status = CGStatus.NUMERICAL_ERROR  # dᵀAd has underflowed, so its sign says nothing
@@ -224,7 +227,7 @@ def conjugate_gradient(A: Any, b: Any, x0: Any = None, *, rtol: float = 1e-6, at
         step = rz / dAd if dAd > 0 else float("inf")
         if precondition is None and (step > LONG * shortest or r_norm > LONG * b_norm):
             # The curvature along d is tiny, or zero with rounding in its place.
-            flat = abs(dAd) <= np.finfo(b.dtype).eps * (float(d.dot(d)) / shortest)
+            flat = abs(dAd) <= float(np.finfo(b.dtype).eps) * (float(d.dot(d)) / shortest)
         shortest = min(shortest, step)
         if dAd <= 0 or flat:
             status = CGStatus.NONPOSITIVE_CURVATURE

@@ -156,7 +156,13 @@ class UnboundednessCertificate:
         if not np.isfinite(d).all() or largest == 0:
             return False
         # The objective first: most candidates fail there, and it is one of many.
-        if not self.rate(problem) < -1e-6 * float(np.abs(problem.objective.q) @ ad) or _bends((problem.objective,), d):
+        q = problem.objective.q
+        terms = float(np.abs(q) @ ad)
+        if problem.cones or any(f.structure == "operator" for f in (problem.objective, *problem.inequalities)):
+            # Of a P known by products Pd = 0 can be told to a share of ‖P‖‖d‖ only, and ‖Ad‖ ≤ cᵀd to one of ‖A‖‖d‖:
+            # (1, -1e-9) is not in x₁x₂ ≥ 0, but its cone is met up to rounding. What falls must not be of that size.
+            terms = float(np.linalg.norm(q) * np.linalg.norm(d))
+        if not self.rate(problem) < -1e-6 * terms or _bends((problem.objective,), d):
             return False
         if (d[problem.lb > -NO_BOUND] < 0).any() or (d[problem.ub < NO_BOUND] > 0).any():
             return False

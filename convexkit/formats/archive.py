@@ -6,7 +6,7 @@ import contextlib
 import os
 import threading
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -57,32 +57,38 @@ def read_arrays(path: Path, known: Callable[[str], bool], expected: str) -> Arra
 
 
 def _read_array(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo, key: str, left: int) -> np.ndarray:
-    try:
-        with archive.open(member) as stream:
-            version = np.lib.format.read_magic(stream)
-            header = (np.lib.format.read_array_header_1_0 if version == (1, 0)
-                      else np.lib.format.read_array_header_2_0)
-            shape, _, dtype = header(stream)
-            start = stream.tell()
+    with _damage_named(path, key), archive.open(member) as stream:
+        version = np.lib.format.read_magic(stream)
+        header = (np.lib.format.read_array_header_1_0 if version == (1, 0)
+                  else np.lib.format.read_array_header_2_0)
+        shape, _, dtype = header(stream)
         size = int(np.prod([int(k) for k in shape], dtype=object)) if shape else 1
-        if dtype.hasobject or dtype.kind not in "fiub":
-            raise FormatError(f"{path}: {key} holds {dtype}, not numbers.")
-        # The archive's own word on its size is a claim as well; what is on the disk is not.
-        held = min(member.file_size, LARGEST_DEFLATION * path.stat().st_size) - start
-        if size * dtype.itemsize > held:
-            raise FormatError(f"{path}: the header of {key} claims shape {shape}, {size * dtype.itemsize} bytes, but "
-                              f"the file holds {held}.")
-        if size * dtype.itemsize > left:
-            raise FormatError(f"{path}: unpacks to far more than its size, {size * dtype.itemsize} bytes for {key} "
-                              "alone; store it uncompressed if that is meant.")
-        with archive.open(member) as stream, np.errstate(over="ignore"):
-            array = np.lib.format.read_array(stream, allow_pickle=False)
-            return array.astype(np.float64) if dtype.itemsize > 8 else array
-    except FormatError:
-        raise
+        start = stream.tell()
+    if dtype.hasobject or dtype.kind not in "fiub":
+        raise FormatError(f"{path}: {key} holds {dtype}, not numbers.")
+    # The archive's own word on its size is a claim as well; what is on the disk is not.
+    held = min(member.file_size, LARGEST_DEFLATION * path.stat().st_size) - start
+    if size * dtype.itemsize > held:
+        raise FormatError(f"{path}: the header of {key} claims shape {shape}, {size * dtype.itemsize} bytes, but "
+                          f"the file holds {held}.")
+    if size * dtype.itemsize > left:
+        raise FormatError(f"{path}: unpacks to far more than its size, {size * dtype.itemsize} bytes for {key} "
+                          "alone; store it uncompressed if that is meant.")
+    with _damage_named(path, key), archive.open(member) as stream, np.errstate(over="ignore"):
+        array = np.lib.format.read_array(stream, allow_pickle=False)
+        return array.astype(np.float64) if dtype.itemsize > 8 else array
+
+
+@contextlib.contextmanager
+def _damage_named(path: Path, key: str) -> Iterator[None]:
+    """Whatever others' parsers make of damaged bytes, as one error that names the file and the key.
+
+    Three of them meet here (zip, zlib, and Python's own for the header), each with exceptions of its own: TokenError,
+    zlib.error, RuntimeError for a password, MemoryError for deep nesting.
+    """
+    try:
+        yield
     except Exception as error:
-        # Damaged bytes meet three parsers here (zip, zlib, and Python's own for the header), each with exceptions
-        # of its own: TokenError, zlib.error, RuntimeError for a password, MemoryError for deep nesting.
         reason = str(error) or type(error).__name__
         raise FormatError(f"{path}: {key} is not a readable array ({' '.join(reason.split())}).") from None
 

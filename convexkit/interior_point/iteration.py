@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,8 @@ from .equalities import minimise_on_subspace
 from .form import Form, Multipliers
 from .kkt_system import KKTSystem
 from .monitor import Monitor
-from .proofs import certificate_of, inconsistent, proofs
+from .proofs import certificate_of, cleaned_ray, inconsistent, proofs
+from .recession import recession_problem
 from .settings import Settings
 
 # Points are multiples of one whose larger of τ and κ is about 1; a smaller τ has no square.
@@ -83,9 +84,11 @@ def _run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord]
     step, short, kind, next_try = 0.0, 0, "iteration_limit", 1.0
     nit = further = 0
     value = drift = slope = np.inf
+    levels: list[tuple[float, float]] = []
     residuals: KKTResiduals | None = None
     proof: InfeasibilityCertificate | None = None
     direction: np.ndarray | None = None
+    sought = False
     try:
         for nit in range(settings.maxiter + 1):
             record = monitor.record(nit, z, step, time.perf_counter() - start)
@@ -124,6 +127,9 @@ def _run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord]
             if z.kappa > next_try * z.tau:
                 next_try = 10.0 * z.kappa / z.tau
                 proof, direction = proofs(problem, form, z)
+                if proof is None and direction is None and z.q0_x < 0 and not sought \
+                        and z.kappa > settings.far_out * z.tau:
+                    sought, direction = True, _falling(form, settings, start)
                 if proof is not None or direction is not None:
                     break
             if nit == settings.maxiter:
@@ -143,12 +149,18 @@ def _run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord]
             fraction = max(settings.step_fraction, 1.0 - max(error, settings.nearest)) if daring \
                 else settings.step_fraction
             following, step = _search(form, settings, z, corrected, 1.0 - sigma, lag, fraction)
-            if step < settings.poor_step:
+            # Corrections may also send a pair to and fro for ever, each undoing what the one before has done.
+            size = max(z.tau, z.kappa)
+            levels.append((z.mu / size**2, z.theta / size))
+            before, after = levels[:-settings.turn], levels[-settings.turn:]
+            circling = nit > settings.patience and all(min(new) > settings.circling * min(old) for old, new
+                                            in zip(zip(*before, strict=True), zip(*after, strict=True), strict=True))
+            if step < settings.poor_step or circling:
                 # The correction was made for a long step, and need not lead downhill over a short one. Newton's own
                 # direction, well centred, does.
                 sigma = max(sigma, settings.safe_sigma)
                 second, other_step = _search(form, settings, z, newton.step(sigma), 1.0 - sigma, lag, fraction)
-                if other_step > step:
+                if other_step > step or (circling and second is not None):
                     following, step = second, other_step
             if following is None:
                 kind = "stalled"
@@ -166,7 +178,9 @@ def _run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord]
     except KeyboardInterrupt:
         kind = "interrupted"  # what there is by now is returned, with its status
     if kind in ("stalled", "iteration_limit") and residuals is None and proof is None and direction is None:
-        proof, direction = proofs(problem, form, z, last=True)
+        proof, direction = proofs(problem, form, z)
+        if proof is None and direction is None and not sought:
+            direction = _falling(form, settings, start)
     if residuals is not None:
         kind, best, proof, direction = "converged", solved, None, None
     kind = "infeasible" if proof is not None else "unbounded" if direction is not None else kind
@@ -175,6 +189,19 @@ def _run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord]
     convex = kind == "converged" and form.mq > 1 and isinstance(form.curvature, DenseList) \
         and isinstance(system, DenseCholesky) and system.curves_up(form.c, best.lam[:form.mq] * form.d / best.tau)
     return Outcome(kind, point, other, proof, direction, nit, system.name, residuals, convex)
+
+
+def _falling(form: Form, settings: Settings, start: float) -> np.ndarray | None:
+    """The shortest direction of recession along which f₀ falls, in the user's variables, if there is one."""
+    shortest = recession_problem(form.problem, form.scaling.columns)
+    if shortest is None:
+        return None
+    left = max(settings.time_limit - (time.perf_counter() - start), 0.0)
+    raw = _run(shortest, replace(settings, time_limit=left), None, None).point.x
+    # One that is longer falls by less than its constraints, met to a tolerance, may have let it.
+    short = bool((np.abs(raw) <= settings.longest_ray * form.scaling.columns).all())
+    ray = cleaned_ray(form.problem, form, raw) if short else None
+    return None if ray is None else form.reduction.expand(ray / float(np.abs(ray).max()))
 
 
 def _start(form: Form, system: KKTSystem) -> Point:

@@ -15,21 +15,16 @@ from ..problem import QCQP
 from .embedding import Point
 from .form import Form, Multipliers
 
-# Up to this many variables a full eigendecomposition is worth its while in the search for a direction: on the way, and
-# when nothing else is left.
-ON_THE_WAY, AT_LAST = 200, 1000
+# Up to this many variables a full eigendecomposition is worth its while in the search for a direction.
+SMALL = 200
 
 
-def proofs(problem: QCQP, form: Form, z: Point, *, last: bool = False
-           ) -> tuple[InfeasibilityCertificate | None, np.ndarray | None]:
-    """A certificate of infeasibility, or else a direction of unboundedness, if the point holds one.
-
-    `last` looks further: at directions that the point itself does not show.
-    """
+def proofs(problem: QCQP, form: Form, z: Point) -> tuple[InfeasibilityCertificate | None, np.ndarray | None]:
+    """A certificate of infeasibility, or else a direction of unboundedness, if the point holds one."""
     proof = _infeasibility(problem, form, z)
     if proof is not None:
         return proof, None
-    ray = _ray(form.problem, form, z, last)
+    ray = _ray(form.problem, form, z)
     return None, None if ray is None else form.reduction.expand(ray)
 
 
@@ -93,47 +88,46 @@ def least_squares_nu(A: Any, slope: np.ndarray) -> np.ndarray:
     return solution[n:] / np.where(sizes > 0, sizes, 1.0)
 
 
-def _ray(problem: QCQP, form: Form, z: Point, last: bool) -> np.ndarray | None:
+def _ray(problem: QCQP, form: Form, z: Point) -> np.ndarray | None:
     """x without its length and rounding, if it is a direction of recession along which f₀ falls."""
     size = float(np.abs(z.x).max(initial=0.0))
-    raws = []
-    if np.isfinite(size) and size > 0 and z.q0_x < 0:
-        raws += [z.x / size, _flattened(form, z.x / size, last)]
-    steepest = float(np.abs(form.q0).max(initial=0.0))
-    if last and steepest > 0:
-        # The iterates may have lost themselves along a direction that nothing bounds. Is there one downhill?
-        raws += [_flattened(form, -form.q0 / steepest, last),
-                 _flattened(form, -form.q0 / steepest, last, every_row=True)]
-    for raw in raws:
-        if raw is None:
-            continue
-        candidate = raw.copy()
-        candidate[(problem.lb > -NO_BOUND) & (candidate < 0)] = 0.0
-        candidate[(problem.ub < NO_BOUND) & (candidate > 0)] = 0.0
-        # Entries on their way to zero, where P has curvature or rows fix a variable, never quite arrive: leave out the
-        # smallest, in units in which variables are comparable.
-        comparable = np.abs(candidate) / form.scaling.columns
-        for share in (0.0, 1e-14, 1e-8, 1e-5, 1e-3):
-            trial = np.where(comparable <= share * comparable.max(initial=0.0), 0.0, candidate)
-            if UnboundednessCertificate(np.zeros(problem.n), trial).falls(problem):
-                return trial
+    if not (np.isfinite(size) and size > 0 and z.q0_x < 0):
+        return None
+    ray = cleaned_ray(problem, form, z.x / size)
+    if ray is None and (flat := _flattened(form, z.x / size)) is not None:
+        ray = cleaned_ray(problem, form, flat)
+    return ray
+
+
+def cleaned_ray(problem: QCQP, form: Form, raw: np.ndarray) -> np.ndarray | None:
+    """`raw` without what rounding and unfinished iterations left in it, if that is a direction of unboundedness."""
+    candidate = raw.copy()
+    candidate[(problem.lb > -NO_BOUND) & (candidate < 0)] = 0.0
+    candidate[(problem.ub < NO_BOUND) & (candidate > 0)] = 0.0
+    # Entries on their way to zero, where P has curvature or rows fix a variable, never quite arrive: leave out the
+    # smallest, in units in which variables are comparable.
+    comparable = np.abs(candidate) / form.scaling.columns
+    for share in (0.0, 1e-14, 1e-8, 1e-5, 1e-3):
+        trial = np.where(comparable <= share * comparable.max(initial=0.0), 0.0, candidate)
+        if UnboundednessCertificate(np.zeros(problem.n), trial).falls(problem):
+            return trial
     return None
 
 
-def _flattened(form: Form, d: np.ndarray, last: bool, *, every_row: bool = False) -> np.ndarray | None:
-    """d without its components along which a P curves, an equality changes, or a row that d nearly keeps (or any) does.
+def _flattened(form: Form, d: np.ndarray) -> np.ndarray | None:
+    """d without its components along which a P curves, or an equality or a row that d nearly keeps changes.
 
     One eigendecomposition, of Σ Pᵢ/tr(Pᵢ) + the Gram matrix of those rows.
     """
     n = form.n
-    if form.layout == "sparse" or n > (AT_LAST if last else ON_THE_WAY):
+    if form.layout == "sparse" or n > SMALL:
         return None  # it would cost more than the whole solve
     total = np.zeros((n, n))
     diagonal0, diagonals = form.curvature.diagonals()
     traces = np.concatenate(([diagonal0.sum()], diagonals.sum(axis=1)))
     weights = np.where(traces > 0, 1.0 / np.where(traces > 0, traces, 1.0), 0.0)
     form.curvature.weighted(weights[0], weights[1:], total)  # type: ignore[attr-defined]
-    near = np.inf if every_row else 1e-3
+    near = 1e-3
     linear = form.rows[form.mq:]
     kept = linear[np.abs(linear @ d) <= near * (np.abs(linear) @ np.abs(d))]
     curved = form.q[np.abs(form.q @ d) <= near * (np.abs(form.q) @ np.abs(d))]

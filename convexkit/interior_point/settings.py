@@ -30,6 +30,11 @@ class Settings:
     # A corrected step shorter than this is compared with a plain one, centred by at least safe_sigma.
     poor_step: float = 0.1
     safe_sigma: float = 0.2
+    # So is every one beyond `patience` of them, once `turn` have left more than this share of the least complementarity
+    # and of the least residual before.
+    patience: int = 15
+    circling: float = 0.9
+    turn: int = 4
     # How many times further than at the start the residuals may lag behind complementarity.
     largest_lag: float = 1000.0
     # Steps below short_step, short_steps running, are no progress; below shortest_step nothing is tried.
@@ -41,6 +46,10 @@ class Settings:
     further: int = 8
     # Feasibility and gap this far below tol, without stationarity at tol, show that multipliers do not exist.
     far_below: float = 1e-6
+    # Where κ/τ is larger and no proof has come of it, a direction of unboundedness is sought as a problem of its own.
+    far_out: float = 1e8
+    # It has to fall by 1 within this many units of the variables' scales.
+    longest_ray: float = 1e5
     # Accuracy at which a point that cannot be improved still counts as optimal_inaccurate.
     loose_tol: float = 1e-5
     # Equilibration passes; each brings row and column sizes to within a square root of 1.

@@ -97,6 +97,11 @@ def minimize(f: Callable[[np.ndarray], Any] | Quadratic, x0: Any, *,
         return _no_point(program, np.zeros(program.m), program.inconsistent, 0, start,
                          "Ax = b has no solution: nu combines its rows to 0 = a positive number.")
     ending = run(program, point, tol, maxiter, method, limit, callback, patient=False)
+    if ending.kind == "unbounded" and _misses(program, ending):
+        # Far out a violation of one is a small share of x: unbounded is what has a point to fall from.
+        nothing = Quadratic(None, np.zeros(point.size))
+        found = run(stated(point, nothing), point, tol, maxiter, method, start + limit - time.perf_counter(), None)
+        ending.kind = "unbounded" if found.kind == "converged" else "stalled"
     if ending.kind != "converged" and ending.kind != "unbounded" and program.m and ending.error > tol:
         proof = _infeasible(program, point, ending, tol, method, start + limit - time.perf_counter())
         if proof is not None:
@@ -174,10 +179,33 @@ def _solution(program: Program, ending: Ending, tol: float, x0: np.ndarray, meth
             ending.kind, Status.NUMERICAL_ERROR)
         message = {"iteration_limit": "stopped at maxiter", "time_limit": "stopped at the time limit"}.get(
             ending.kind, "no step reduces the residuals any more") + f": {figures}."
+        if residuals.primal > LOOSE and _barred(program, ending):
+            message += (" The nearest points that would satisfy the constraints lie outside the domain of the "
+                        "functions, where values are not finite. Perhaps no point of the domain does; values do not "
+                        "prove it: state the domain as constraints, x ≥ 0 for log x, and they will.")
     return Solution(status, message, point.x, lam, nu, lam_lb, lam_ub, value,
                     -np.inf if status is Status.UNBOUNDED else residuals.dual_value,
                     None if status is Status.UNBOUNDED else residuals, None, ending.nit, time.perf_counter() - start,
                     method="primal-dual Newton")
+
+
+def _misses(program: Program, ending: Ending) -> bool:
+    """Whether a constraint is violated, beyond what the size of x there explains."""
+    off = np.concatenate([ending.values.c, np.abs(program.A @ ending.point.x - program.b)])
+    return bool(off.max(initial=0.0) > 1e-6)
+
+
+def _barred(program: Program, ending: Ending) -> bool:
+    """Whether the shortest step that meets all violated constraints, to first order, leaves the domain."""
+    x, values = ending.point.x, ending.values
+    violated = np.flatnonzero(values.c > 0)
+    units = np.zeros((violated.size, values.c.size))
+    units[np.arange(violated.size), violated] = 1.0
+    slopes = np.array([program.transposed(unit, values.J) for unit in units])
+    step = np.linalg.lstsq(np.concatenate([slopes.reshape(-1, x.size), program.A]),
+                           np.concatenate([-values.c[violated], program.b - program.A @ x]), rcond=None)[0]
+    f, c = program.values_only(x + step)
+    return not (np.isfinite(f) and np.isfinite(c).all())
 
 
 def _worst(program: Program, ending: Ending) -> str:

@@ -13,6 +13,7 @@ from ..interior_point import Outcome, Settings, limited_threads, run_batch, shap
 from ..problem import QCQP
 from ..solution import Solution, Status
 from .one import routed, settings_of
+from .units import is_sharp
 from .verdict import in_figures
 
 # A batch of fewer problems gains nothing; a larger one than BATCH no longer does, and takes memory.
@@ -124,10 +125,12 @@ def _piece(together: bool, problems: list[QCQP], settings: Settings) -> list[Sol
     for problem, (outcome, residuals) in zip(problems, batch, strict=True):
         if outcome is not None and residuals is not None and within_reach(problem, outcome.point.x):
             point = outcome.point
-            answers.append(Solution(Status.OPTIMAL, f"solved: {in_figures(residuals, outcome)}.", point.x, point.lam,
-                                    point.nu, point.lam_lb, point.lam_ub, residuals.value, residuals.dual_value,
-                                    residuals, None, outcome.nit, share))
-            continue
+            answer = Solution(Status.OPTIMAL, f"solved: {in_figures(residuals, outcome)}.", point.x, point.lam,
+                              point.nu, point.lam_lb, point.lam_ub, residuals.value, residuals.dual_value,
+                              residuals, None, outcome.nit, share)
+            if is_sharp(problem, answer, settings.tol):
+                answers.append(answer)
+                continue
         try:
             solution = routed(problem, settings, None, time.perf_counter())
         except ProblemError as error:

@@ -23,6 +23,7 @@ from ..problem import QCQP
 from ..solution import IterationRecord, Solution, Status
 from ..validation import as_count, in_range
 from .convexity import convex_lagrangian, proved_late, require_convex
+from .units import is_sharp, sharpened
 from .verdict import infeasible, judged, residuals_at, unbounded
 
 METHODS = ("auto", "interior-point", "dual")
@@ -138,6 +139,15 @@ def settings_of(tol: float, maxiter: int, time_limit: float | None) -> Settings:
 
 def _alone(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord], Any] | None,
            start: float, warm: Multipliers | None = None) -> Solution:
+    solution = _as_given(problem, settings, callback, start, warm)
+    if is_sharp(problem, solution, settings.tol):
+        return solution
+    return sharpened(problem, solution, settings, start,
+                     lambda other, left: _as_given(other, left, None, time.perf_counter()))
+
+
+def _as_given(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord], Any] | None,
+              start: float, warm: Multipliers | None = None) -> Solution:
     found = run_compiled(problem, settings, warm, proved_late(problem)) if callback is None else None
     if found is not None:
         solution = judged(problem, found, settings, start)

@@ -16,7 +16,7 @@ from ..operators import as_operator
 from ..quadratic import Quadratic
 from ..validation import as_count, as_real_array, as_symmetric, in_range
 from .descent_results import DescentRecord, DescentResult, DescentStatus
-from .exact import exact_step
+from .exact import exact_step, formed_operator
 from .lanczos import LanczosModel, lanczos_step
 from .results import TrustRegionResult, TrustRegionStatus
 from .step import FORMED_SIZE, OPERATOR_SIZE
@@ -37,7 +37,7 @@ class _Function:
             if value is not None and not callable(value):
                 raise ProblemError(f"{name} must be callable; got {type(value).__name__}.")
         self.f, self.given_gradient, self.given_hessian, self.method = f, gradient, hessian, method
-        self.nfev = self.ngev = self.products = 0
+        self.nfev = self.ngev = self.products = self.models = 0
 
     def value(self, x: np.ndarray) -> float:
         self.nfev += 1
@@ -73,18 +73,19 @@ class _Function:
             formed = self.method == "exact"
         if formed and products:
             self.products += n
-            H = np.asarray(as_operator(H, n) @ np.eye(n, dtype=x.dtype))
-            H = (H + H.T) / 2
+            H = formed_operator("hessian(x)", H, n, x.dtype)
         elif formed and sp.issparse(H):
             H = H.toarray()
-        return _Model(Quadratic._of(H if formed else as_operator(H, n, dtype=x.dtype), g, fx), formed)
+        # The first model is asked whether it is symmetric: steps to the boundary may never need a second product.
+        least, self.models = 1 if self.models else 2, self.models + 1
+        return _Model(Quadratic._of(H if formed else as_operator(H, n, dtype=x.dtype), g, fx), formed, least)
 
 
 class _Model:
     """One model; steps of several radii share what was learnt of it."""
 
-    def __init__(self, quadratic: Quadratic, formed: bool):
-        self.quadratic, self.formed = quadratic, formed
+    def __init__(self, quadratic: Quadratic, formed: bool, least: int):
+        self.quadratic, self.formed, self.least = quadratic, formed, least
         self.learnt: LanczosModel | None = None
 
     def product(self, v: np.ndarray) -> np.ndarray:
@@ -94,7 +95,7 @@ class _Model:
         if self.formed:
             return exact_step(self.quadratic, radius, None)
         if self.learnt is None:
-            self.learnt = LanczosModel(self.product, self.quadratic.q)
+            self.learnt = LanczosModel(self.product, self.quadratic.q, least=self.least)
         limit = max(10 * self.quadratic.n, 100)
         return lanczos_step(self.quadratic, self.product, radius, 0.0, rtol, limit, None, learnt=self.learnt,
                             check=check)

@@ -37,9 +37,9 @@ def formed_metric(metric: Any, n: int) -> np.ndarray | None:
     return H
 
 
-def formed_operator(name: str, A: Any, n: int) -> np.ndarray:
+def formed_operator(name: str, A: Any, n: int, dtype: Any = np.float64) -> np.ndarray:
     """An operator as a symmetric array, from n products; refused if it is not symmetric."""
-    dense = np.asarray(as_operator(A, n) @ np.eye(n))
+    dense = np.asarray(as_operator(A, n) @ np.eye(n, dtype=dtype))
     if not np.isfinite(dense).all():
         return dense
     worst = float(np.abs(dense - dense.T).max(initial=0.0))

@@ -20,10 +20,14 @@ PROBES = 500
 
 
 class LanczosModel:
-    """One model and what has been learnt about it; steps for several radii share the products."""
+    """One model and what has been learnt about it; steps for several radii share the products.
 
-    def __init__(self, P: Product, g: np.ndarray, H: Product | None = None, solve_H: Product | None = None):
-        self.g = g
+    `least` products are spent even where fewer settle a step: the second tells whether P is symmetric.
+    """
+
+    def __init__(self, P: Product, g: np.ndarray, H: Product | None = None, solve_H: Product | None = None,
+                 least: int = 1):
+        self.g, self.least = g, least
         self.space = Krylov(g.size, P, g.dtype, H, solve_H)
         self.solve_H = solve_H
         # A fixed vector that nothing in the data knows of: components are normal deviates.
@@ -48,7 +52,7 @@ class LanczosModel:
         if not space.R and not space.k:
             self._add_probe()
         while True:
-            if space.k == 0 and space.R:
+            while space.k < self.least and space.R:
                 space.expand()
                 spent += 1
                 self.probe_steps += self.probe_at >= 0
