@@ -206,7 +206,7 @@ def meets_limits(problem: QCQP, x: np.ndarray) -> bool:
     Far out along a ray, where x is 1e8, a violation of 1 is rounding relative to the terms of its row, and rows that
     contradict each other look met. Relative to their limits they are not.
     """
-    quadratics = at_point(problem.inequalities, x, noticeable=0.0)
+    quadratics = at_point(problem.inequalities, x, noticeable=0.0, operators=True)
     cones = cones_at_point(problem.cones, x)
     finite = np.isfinite(problem.h)
     rows = np.where(finite, problem.G @ x - np.where(finite, problem.h, 0.0), -np.inf)

@@ -47,7 +47,8 @@ class AtPoint:
     largest : `coefficient_size` of each
     curvature : the size of the terms of xᵀPᵢx: Σ |Pⱼⱼ|xⱼ² of a dense Pᵢ, Σ |Pⱼₖ|xₖ² of a sparse one, ‖|F||x|‖² +
         Σ |dⱼ|xⱼ² of a factored one, and ‖Pᵢ|x|‖·‖x‖ of an operator if `operators` is set, else 0
-    lost : a bound on what rounding can take off ½xᵀPᵢx, where it exceeds a share of terms; else 0
+    lost : a bound on what rounding can take off ½xᵀPᵢx, where it exceeds a share of terms; else 0, and 0 of an operator
+        unless `operators` is set
     slope : (n,) array Σ lamᵢ(Pᵢx + qᵢ)
     slope_size : float, largest |entry| of any lamᵢ(Pᵢx + qᵢ)
     """
@@ -98,6 +99,7 @@ def at_point(quadratics: Sequence[Quadratic], x: np.ndarray, lam: np.ndarray | N
             for i, f in enumerate(members, start=part.start):
                 if f.structure == "operator":
                     curvature[i] = np.linalg.norm(f.hessp(ax)) * np.linalg.norm(ax)
+                    lost[i] = 2.0 * EPS * curvature[i]
         terms = np.abs(half[part]) + linear_terms[part] + np.abs(constant[part])
         limit = noticeable * np.maximum(terms, row_floor(constant[part], largest[part]))
         # (Σ √Pⱼⱼ|xⱼ|)² ≤ n·Σ Pⱼⱼxⱼ² spares most dense P the roots.

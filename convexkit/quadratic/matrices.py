@@ -24,11 +24,18 @@ class FactoredMatrix(SymmetricOperator):
     def __init__(self, factor: Any, diag: np.ndarray):
         self.factor = factor
         self.diag = diag
-        super().__init__(diag.size, lambda v: factor.T @ (factor @ v) + diag * v,
-                         matmat=lambda V: factor.T @ (factor @ V) + diag[:, None] * V)
+        # Methods, not functions made here: ten thousand factors are looked through by Python's garbage collector.
+        super().__init__(diag.size, None)
 
     def __reduce__(self) -> tuple:
         return FactoredMatrix, (self.factor, self.diag)
+
+    def _matvec(self, v: np.ndarray) -> np.ndarray:
+        v = np.asarray(v).reshape(-1)
+        return self.factor.T @ (self.factor @ v) + self.diag * v
+
+    def _matmat(self, V: np.ndarray) -> np.ndarray:
+        return self.factor.T @ (self.factor @ V) + self.diag[:, None] * V
 
     def toarray(self) -> np.ndarray:
         """The (n, n) matrix, formed."""

@@ -24,7 +24,7 @@ LARGEST_COMPILED = 256
 PATIENCE = 40
 # It looks at no clock, and takes less than this.
 SHORTEST_LIMIT = 1.0
-BACKEND = "compiled dense Cholesky"
+BACKEND, CLOSED_FORM = "compiled dense Cholesky", "compiled closed form"
 NOTHING = np.zeros(0, dtype=np.int64)
 
 
@@ -104,8 +104,10 @@ def _solved(problem: QCQP, settings: Settings, warm: Multipliers | None = None, 
     quadratics, mq, p = len(inequalities), len(curved), problem.p
     places = [*curved, *affine]
     r = quadratics + limited.size
-    if r + at.size == 0 or (r == mq == 1 and at.size == p == 0 and _is_zero(objective.P)):
-        return None  # linear algebra, or the closed form of one factorization
+    if r + at.size == 0:
+        return None  # linear algebra
+    # A factorization of its own proves the ellipsoid's P definite.
+    ellipsoid = r == mq == 1 and at.size == p == 0 and _is_zero(objective.P) and objective.q.any()
     lines, ends = np.empty((r + p, n)), np.empty(r + p)
     for k, i in enumerate(places):
         f = inequalities[i]
@@ -116,6 +118,8 @@ def _solved(problem: QCQP, settings: Settings, warm: Multipliers | None = None, 
         return None
     take, iterate = _kernels()
     scratch, steps = np.empty((n, n)), PROBES if late and n > PROBES else 0
+    if ellipsoid and n > PROBES:
+        steps = 1
     first = probe(n)
     packed = np.empty((1 + mq, n * (n + 1) // 2))
     if _is_zero(objective.P):
@@ -138,7 +142,7 @@ def _solved(problem: QCQP, settings: Settings, warm: Multipliers | None = None, 
     nit = iterate(packed, packed.take(_diagonal(n), axis=1), np.array(objective.q, dtype=np.float64), objective.r,
                   lines, ends, quadratics, r, np.array([lb, ub]), at, edge, settings.tol,
                   min(settings.maxiter, PATIENCE), 0.0 if warm is None else settings.warm_share,
-                  CONVEXITY_TOLERANCE if steps else 0.0, x, y, lam_bounds, evidence)
+                  CONVEXITY_TOLERANCE if late else 0.0, x, y, lam_bounds, evidence)
     if nit < 0:
         return None
     if not within_reach(problem, x):
@@ -150,15 +154,16 @@ def _solved(problem: QCQP, settings: Settings, warm: Multipliers | None = None, 
         lam[places] = y[:quadratics]
         lam[quadratics + limited] = y[quadratics:r]
     point = Multipliers(x, lam, y[r:], lam_bounds[0], lam_bounds[1])
+    backend = CLOSED_FORM if ellipsoid else BACKEND
     if bounds is not None:
         # The evidence is of bounds that the user wrote as rows: let it be judged again as given.
         bounds.give_back(point.lam_lb, point.lam_ub, lam[quadratics:])
-        return Outcome("converged", point, point, None, None, nit, BACKEND)
+        return Outcome("converged", point, point, None, None, nit, backend)
     stationarity, primal, dual, complementarity, gap, value, dual_value, worst, amount = evidence.tolist()
     places += (quadratics + limited).tolist()
     residuals = KKTResiduals(stationarity, primal, dual, complementarity, gap, value, dual_value,
                              _words(problem, places, int(worst), amount))
-    return Outcome("converged", point, point, None, None, nit, BACKEND, residuals)
+    return Outcome("converged", point, point, None, None, nit, backend, residuals)
 
 
 def _is_zero(P: np.ndarray | None) -> bool:

@@ -13,6 +13,7 @@ import numpy as np
 from ...duality import ATTAINABLE
 from ..embedding import CENTRED
 from ..settings import Settings
+from .closed_form import over_one_ellipsoid
 from .linear import (
     add_gram,
     add_transposed,
@@ -30,7 +31,7 @@ from .linear import (
     times,
     weighted_sum,
 )
-from .problem import COMPLEMENTARITY, DUAL, GAP, PRIMAL, STATIONARITY, Data, equilibrate, residuals
+from .problem import VALUE, Data, equilibrate, residuals
 
 S = Settings()
 STEP_FRACTION, SMALLEST_SIGMA, POOR_STEP, SAFE_SIGMA = S.step_fraction, S.smallest_sigma, S.poor_step, S.safe_sigma
@@ -545,6 +546,12 @@ def _towards(data, scales, system, z, old, x, y, lam_bounds, share):
     z.v[KAPPA] *= rest
 
 
+@compiled
+def _worst(evidence):
+    """The largest residual; NaN if one is."""
+    return largest(evidence[:VALUE])
+
+
 def _iterate(P, D, q0, r0, lines, ends, quadratics, r, bounds, at, edge, tol, maxiter, share, late, x, y,
              lam_bounds, evidence):
     """Fill in the solution and its residuals on the data as given; iterations taken, or -1 if it was not found.
@@ -555,6 +562,12 @@ def _iterate(P, D, q0, r0, lines, ends, quadratics, r, bounds, at, edge, tol, ma
     data = Data(P, D, q0, r0, lines, ends, quadratics, r, bounds)
     n, mq, p = q0.size, P.shape[0] - 1, ends.size - r
     m = r + at.size
+    if mq == m == 1 and p == 0 and largest(D[0]) == 0.0 and largest(q0) > 0.0:  # `entry` knows it as `ellipsoid`
+        if over_one_ellipsoid(P[1], lines[0], ends[0], q0, x, y):
+            residuals(data, x, y, lam_bounds, evidence)
+            if _worst(evidence) <= tol:
+                return 0
+        return -1
     scales = equilibrate(data, PASSES, at, edge)
     no_objective = largest(q0) == 0.0 and largest(D[0]) == 0.0
     system = System(np.empty((r + p, n)), np.empty((mq, n)), np.empty(m + p), np.zeros((n, n)), np.zeros((n, n)),
@@ -588,8 +601,7 @@ def _iterate(P, D, q0, r0, lines, ends, quadratics, r, bounds, at, edge, tol, ma
         if error <= tol:
             _unscale(data, scales, z, no_objective, x, y, lam_bounds)
             residuals(data, x, y, lam_bounds, evidence)
-            if max(evidence[STATIONARITY], evidence[PRIMAL], evidence[DUAL], evidence[COMPLEMENTARITY],
-                   evidence[GAP]) <= tol:
+            if _worst(evidence) <= tol:
                 return nit if late == 0.0 or shifted_cholesky(system.H, late) else -1
         if ((nit > EARLY and v[KAPPA] > SUSPICIOUS * v[TAU]) or nit == maxiter
                 or (mq > 0 and nit > 0 and bounded <= FAR_BELOW * tol)):

@@ -51,6 +51,17 @@ def pack(P, out):
 
 
 @compiled
+def unpack(packed, L):
+    """The lower triangle of L."""
+    at = 0
+    for i in range(L.shape[0]):
+        row = L[i]
+        for j in range(i + 1):
+            row[j] = packed[at + j]
+        at += i + 1
+
+
+@compiled
 def four_products(p, q, r, s, i, x, out):
     """The share of rows p, q, r, s, from i on, of a lower triangle in out = Px; the rows above come before.
 
@@ -305,12 +316,7 @@ def shifted_cholesky(P, tolerance):
 @compiled
 def is_psd(packed, scratch, tolerance):
     """Whether P + tolerance·‖P‖·I has a Cholesky factor: False leaves the verdict to `definite.is_psd`."""
-    at = 0
-    for i in range(scratch.shape[0]):
-        row = scratch[i]
-        for j in range(i + 1):
-            row[j] = packed[at + j]
-        at += i + 1
+    unpack(packed, scratch)
     return shifted_cholesky(scratch, tolerance)
 
 
