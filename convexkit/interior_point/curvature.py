@@ -4,7 +4,7 @@ Each stack holds the objective's P₀ and those of the curved inequalities, unsc
 a layout of the stack's own, which the other methods take:
 
     at(x, c, weights)     the same, at a point from which K = c·P₀ + Σ weightsᵢ·Pᵢ may be asked for next
-    along(Px, v)          (Pᵢx)ᵀv of each inequality
+    along(Px, v)          (Pᵢx)ᵀv of each inequality, cheapest if v is the x that Px was made of
     combine(y, Px)        Σ yᵢ·Pᵢx
     gradients(t, d, Px, J)  writes dᵢ(t·Pᵢx + qᵢ) into the curved rows of J
 
@@ -24,6 +24,9 @@ from scipy.sparse.csgraph import reverse_cuthill_mckee
 
 from ..quadratic import FactoredMatrix, Quadratic, add_up, is_flat
 from ..validation import dense
+
+# Factors of so few rows are multiplied out row by row of all factors at once.
+FEW_ROWS = 8
 
 
 class Curvature(Protocol):
@@ -162,39 +165,69 @@ class DenseList(_DenseRows):
 
 
 class FactorStack(_DenseRows):
-    """Pᵢ = FᵢᵀFᵢ + diag(Dᵢ), the factors padded with zero rows to one rank; P₀ the same, or a full matrix."""
+    """Pᵢ = FᵢᵀFᵢ + diag(Dᵢ), the factors padded with zero rows to one rank; P₀ the same, or a full matrix.
+
+    Pᵢx is kept as (Fᵢx, x): what is asked of it along x and of its sums needs no more, only gradients are formed.
+    """
 
     def __init__(self, objective: Quadratic, inequalities: Sequence[Quadratic], n: int):
         self.objective = not is_flat(objective)
         self.count = len(inequalities)
         self.q = np.array([f.q for f in inequalities], dtype=np.float64).reshape(-1, n)
-        parts = [_factor_and_diagonal(f, n) for f in inequalities]
-        rank = max((F.shape[0] for F, _ in parts), default=0)
-        self.F = np.zeros((self.count, rank, n))
-        self.D = np.zeros((self.count, n))
-        for i, (F, diagonal) in enumerate(parts):
-            self.F[i, :F.shape[0]] = F
-            self.D[i] = diagonal
+        factors = [dense(f.P.factor) if f.structure == "factored" else np.zeros((0, n)) for f in inequalities]
+        ranks = {F.shape[0] for F in factors}
+        rank = max(ranks, default=0)
+        if len(ranks) == 1 and rank:
+            self.F = np.concatenate(factors).reshape(self.count, rank, n)
+        else:
+            self.F = np.zeros((self.count, rank, n))
+            for i, F in enumerate(factors):
+                self.F[i, :F.shape[0]] = F
+        self.D = np.concatenate([_diagonal(f, n) for f in inequalities] or [np.zeros(0)]).reshape(self.count, n)
         self.has_diagonals = bool(self.D.any())
         self.tall = self.F.reshape(self.count * rank, n)
         self.rank = rank
         self.F0, self.D0, self.P0 = np.zeros((0, n)), np.zeros(n), None
         if self.objective:
             if _is_factored(objective):
-                self.F0, self.D0 = _factor_and_diagonal(objective, n)
+                if objective.structure == "factored":
+                    self.F0 = dense(objective.P.factor)
+                self.D0 = _diagonal(objective, n)
             else:
                 self.P0 = objective.hessian()
 
-    def products(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def products(self, x: np.ndarray) -> tuple[np.ndarray, Any]:
         if self.P0 is not None:
             P0x = self.P0 @ x
         else:
             P0x = self.F0.T @ (self.F0 @ x) + self.D0 * x
-        inner = (self.tall @ x).reshape(self.count, 1, self.rank)
-        Px = np.matmul(inner, self.F)[:, 0]
+        return P0x, ((self.tall @ x).reshape(self.count, self.rank), x)
+
+    def along(self, Px: Any, v: np.ndarray) -> np.ndarray:
+        inner, x = Px
+        other = inner if v is x else (self.tall @ v).reshape(inner.shape)
+        out = np.einsum("ik,ik->i", inner, other)
+        return out + self.D @ (x * v) if self.has_diagonals else out
+
+    def combine(self, y: np.ndarray, Px: Any) -> np.ndarray:
+        inner, x = Px
+        out = (y[:, None] * inner).reshape(-1) @ self.tall
+        return out + (y @ self.D) * x if self.has_diagonals else out
+
+    def gradients(self, t: float, d: np.ndarray, Px: Any, J: np.ndarray) -> None:
+        inner, x = Px
+        rows = J[:self.count]
+        inner = inner * t
+        if self.rank <= FEW_ROWS:  # a product of small matrices for each of many rows costs three times as much
+            rows[:] = self.q
+            for k in range(self.rank):
+                rows += inner[:, k, None] * self.F[:, k]
+        else:
+            np.matmul(inner[:, None], self.F, out=rows[:, None])
+            rows += self.q
         if self.has_diagonals:
-            Px += self.D * x
-        return P0x, Px
+            rows += self.D * (t * x)
+        rows *= d[:, None]
 
     def diagonals(self) -> tuple[np.ndarray, np.ndarray]:
         first = self.P0.diagonal() if self.P0 is not None else np.einsum("ij,ij->j", self.F0, self.F0) + self.D0
@@ -319,10 +352,11 @@ def is_diagonal(P: Any) -> bool:
     return bool((coo.row == coo.col).all())
 
 
-def _factor_and_diagonal(f: Quadratic, n: int) -> tuple[np.ndarray, np.ndarray]:
+def _diagonal(f: Quadratic, n: int) -> np.ndarray:
+    """The diagonal part of a factored, a diagonal or an absent P."""
     if f.structure == "factored":
-        return dense(f.P.factor), f.P.diag
-    return np.zeros((0, n)), np.zeros(n) if f.P is None else f.P.diagonal()
+        return f.P.diag
+    return np.zeros(n) if f.P is None else f.P.diagonal()
 
 
 def factored(objective: Quadratic, inequalities: Sequence[Quadratic]) -> bool:

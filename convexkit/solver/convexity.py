@@ -36,9 +36,13 @@ def require_convex(problem: QCQP, late: bool = False) -> None:
 
     If `late`, only what is easily seen of dense P's counts.
     """
+    every = (problem.objective, *problem.inequalities)
+    diagonals = [f.P.diag for f in every if f.structure == "factored"]
+    factored = bool(diagonals) and np.concatenate(diagonals).min(initial=0.0) >= 0  # ten thousand at a glance
     with all_threads(problem.n):
-        for i, f in enumerate((problem.objective, *problem.inequalities)):
-            if (late and f.structure == "dense" and not doubtful(f.P)) or f.is_convex():
+        for i, f in enumerate(every):
+            if (factored and f.structure == "factored") or (late and f.structure == "dense" and not doubtful(f.P)) \
+                    or f.is_convex():
                 continue
             name = "objective.P" if i == 0 else f"inequalities[{i - 1}].P"
             raise NotConvexError(
