@@ -11,7 +11,7 @@ import scipy.sparse as sp
 import convexkit as ck
 from convexkit import __main__ as command_line
 from convexkit.errors import ConvexkitError, MissingDependencyError
-from convexkit.interior_point import Settings, compile_kernel, run, run_compiled
+from convexkit.interior_point import Settings, compile_kernel, over_one_ellipsoid, run, run_compiled
 from convexkit.interior_point.compiled import PassesOver, cache, entry
 
 from .gallery import CASES, random_qcqp
@@ -49,7 +49,23 @@ def test_it_agrees_with_the_reference_or_is_silent(name):
     if found is None:
         return
     assert not {"infeasible", "unbounded"} & set(case.status), "no verdict without a certificate"
-    compare(case.problem, found, run(case.problem, SETTINGS))
+    reference = run(case.problem, SETTINGS)
+    if found.backend == entry.CLOSED_FORM:
+        reference = dataclasses.replace(reference, nit=0)
+    compare(case.problem, found, reference)
+
+
+@pytest.mark.parametrize("n", [1, 3, 5, 30, 256])
+def test_one_ellipsoid_takes_no_iteration(n):
+    rng = np.random.default_rng(n)
+    F = rng.standard_normal((n + 3, n))
+    problem = ck.QCQP(ck.Quadratic(None, rng.standard_normal(n)),
+                      [ck.Quadratic(F.T @ F, rng.standard_normal(n), -1.0)])
+    found, reference = run_compiled(problem, SETTINGS, late=n > 128), over_one_ellipsoid(problem)
+    assert (found.nit, found.backend) == (0, "compiled closed form")
+    np.testing.assert_allclose(found.point.x, reference.x, rtol=1e-8, atol=1e-9)
+    np.testing.assert_allclose(found.point.lam, reference.lam, rtol=1e-8)
+    assert found.residuals.max() <= 1e-8
 
 
 def test_it_solves_what_it_is_made_for():
@@ -122,7 +138,9 @@ SILENT = {
                                         [ck.Quadratic(2 * np.eye(2), [0.0, 0.0], -1.0),
                                          ck.Quadratic(2 * np.eye(2), [-6.0, 0.0], 8.0)]),
     "no end": lambda: ck.lp([-1.0, 0.0], lb=0.0),
-    "one ellipsoid": lambda: ck.QCQP(ck.Quadratic(None, [1.0, 0.0]), [ck.Quadratic(np.eye(2), None, -1.0)]),
+    "one flat ellipsoid": lambda: ck.QCQP(ck.Quadratic(None, [1.0, 0.0]),
+                                          [ck.Quadratic(np.diag([1.0, 0.0]), None, -1.0)]),
+    "one point": lambda: ck.QCQP(ck.Quadratic(None, [1.0, 0.0]), [ck.Quadratic(np.eye(2), None, 0.0)]),
     "many variables": lambda: ck.qp(np.eye(257), np.ones(257), lb=0.0),
 }
 

@@ -1,7 +1,5 @@
 """Derivatives of a solution in its data: closed forms, finite differences, adjoints, and autograd."""
 
-import time
-
 import autograd.numpy as anp
 import numpy as np
 import pytest
@@ -261,7 +259,7 @@ def test_what_cannot_be_solved_or_differentiated_is_raised_in_plain_words():
         ck.differentiable_solve(ck.socp([3.0, 4.0], [ck.SecondOrderCone(np.eye(2), d=1.0)]))
 
 
-def test_derivatives_of_two_hundred_variables_cost_less_than_the_solve():
+def test_derivatives_of_two_hundred_variables_have_every_part():
     rng = np.random.default_rng(0)
     n, m = 200, 20
 
@@ -272,13 +270,13 @@ def test_derivatives_of_two_hundred_variables_cost_less_than_the_solve():
     problem = ck.QCQP(ck.Quadratic(definite(), rng.standard_normal(n)),
                       [ck.Quadratic(definite(), rng.standard_normal(n), -1.0) for _ in range(m)])
     solution = ck.solve(problem)
-    seconds = {"solve": [], "derivatives": []}
-    for _ in range(5):
-        start = time.process_time()
-        ck.solve(problem)
-        seconds["solve"].append(time.process_time() - start)
-        start = time.process_time()
-        gradient = ck.solution_derivatives(problem, solution).vjp(x=np.ones(n), lam=np.ones(m))
-        seconds["derivatives"].append(time.process_time() - start)
+    gradient = ck.solution_derivatives(problem, solution).vjp(x=np.ones(n), lam=np.ones(m))
     assert gradient.P[0].shape == (n, n)
-    assert np.median(seconds["derivatives"]) < np.median(seconds["solve"])
+    f0, size, step = problem.objective, np.linalg.norm(gradient.q0), 1e-5
+
+    def along(t):
+        shifted = ck.Quadratic(f0.P, f0.q + t / size * gradient.q0)
+        there = ck.solve(ck.QCQP(shifted, problem.inequalities), tol=1e-11)
+        return there.x.sum() + there.lam.sum()
+
+    assert (along(step) - along(-step)) / (2 * step) == pytest.approx(size, rel=1e-5)

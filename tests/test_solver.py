@@ -358,7 +358,8 @@ def test_a_linear_objective_over_one_ellipsoid_is_solved_in_closed_form(n):
                       [ck.Quadratic(F.T @ F, rng.standard_normal(n), -1.0)])
     solution = ck.solve(problem)
     assert solution.success
-    assert solution.message.endswith("after 0 iterations, closed form.")
+    assert solution.message.endswith("closed form.")
+    assert solution.nit == 0
     assert_claim_is_true(problem, solution)
     # The same through the iteration, which a bound that does not matter brings about.
     bounded = ck.QCQP(problem.objective, problem.inequalities, lb=-1e6)
