@@ -36,8 +36,10 @@ class Parts:
     @classmethod
     def of(cls, vectors: Sequence[np.ndarray]) -> Parts:
         """Take vectors apart."""
+        if not len(vectors):
+            return NO_PARTS
         sizes = np.array([v.size for v in vectors], dtype=np.intp)
-        flat = np.concatenate(vectors) if len(vectors) else np.zeros(0)
+        flat = np.concatenate(vectors)
         first = np.cumsum(sizes) - sizes
         tail = np.ones(flat.size, dtype=bool)
         tail[first] = False
@@ -82,6 +84,9 @@ class Parts:
         return tuple(np.concatenate(([head], piece)) for head, piece in zip(self.heads, pieces, strict=True))
 
 
+NO_PARTS = Parts(np.zeros(0), np.zeros(0), np.zeros(0, dtype=np.intp))
+
+
 def _blocks(cones: Sequence[SecondOrderCone]) -> Iterator[tuple[slice, slice, np.ndarray, Any]]:
     """(cones, rows, C, A) of consecutive cones: their c as rows of C, their A one above the other.
 
@@ -121,8 +126,13 @@ class ConesAtPoint:
     coefficients: np.ndarray
 
 
+NO_CONES = ConesAtPoint(NO_PARTS, NO_PARTS, *(np.zeros(0) for _ in range(4)))
+
+
 def cones_at_point(cones: Sequence[SecondOrderCone], x: np.ndarray, *, offsets: bool = True) -> ConesAtPoint:
     """`ConesAtPoint` in one pass over the data; without b and d if `offsets` is false, as for a direction."""
+    if not cones:
+        return NO_CONES
     slack = Parts.offsets(cones)
     if not offsets:
         slack = Parts(0.0 * slack.heads, 0.0 * slack.tails, slack.starts)

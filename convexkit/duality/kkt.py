@@ -134,9 +134,11 @@ def kkt_residuals(problem: QCQP, x: Any, lam: Any = None, nu: Any = None, lam_lb
     cones = cones_at_point(problem.cones, x)
     slope = slope + curved.slope
     slope_scale = max(slope_scale, curved.slope_size)
-    # -lam_conesᵀ(cᵀx + d, Ax + b) of each cone
-    on_heads, on_tails = pull(problem.cones, z, problem.n)
-    for part in (problem.G.T @ lam[quadratics:], problem.A.T @ nu, -on_heads, -on_tails):
+    parts = [matrix.T @ multiplier for matrix, multiplier in ((problem.G, lam[quadratics:]), (problem.A, nu))
+             if multiplier.size]
+    if problem.cones:  # -lam_conesᵀ(cᵀx + d, Ax + b) of each
+        parts += [-share for share in pull(problem.cones, z, problem.n)]
+    for part in parts:
         slope = slope + part
         slope_scale = max(slope_scale, float(np.abs(part).max(initial=0.0)))
 
@@ -197,12 +199,16 @@ def kkt_residuals(problem: QCQP, x: Any, lam: Any = None, nu: Any = None, lam_lb
 
 def _row_sizes(matrix: Any, ax: np.ndarray, limit: np.ndarray) -> np.ndarray:
     """|matrix|·|x| + |limit|, and at least the row's floor."""
+    if not limit.size:
+        return limit
     terms, largest = row_terms(matrix, ax)
     return np.maximum(terms + np.abs(limit), row_floor(limit, largest))
 
 
 def _share(violation: np.ndarray, size: np.ndarray) -> np.ndarray:
     """Positive part of violation over size, 0/0 being 0."""
+    if not violation.size:
+        return violation
     violation = np.maximum(violation, 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(violation > 0, violation / size, 0.0)
@@ -210,6 +216,8 @@ def _share(violation: np.ndarray, size: np.ndarray) -> np.ndarray:
 
 def _product(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
     """weights·values with 0·inf = 0."""
+    if not weights.any():
+        return np.zeros(weights.size)
     with np.errstate(invalid="ignore"):
         return np.where(weights == 0, 0.0, weights * values)
 
