@@ -53,30 +53,35 @@ def _sum_row(where, weights, i, row):
 
 
 @compiled
-def _add_four(p, q, r, s, i, x, out):
-    """The share of rows p, q, r, s, from i on, of an upper triangle in out = Px."""
+def _add_four(P, i, x, out):
+    """The share of rows i to i + 3 of an upper triangle in out = Px."""
     a, b, c, d = x[i], x[i + 1], x[i + 2], x[i + 3]
+    # Sliced, so that indices are seen to start at 0: a negative one would count from the end, which no vector can.
+    p, q, r, s = P[i, i + 4:], P[i + 1, i + 4:], P[i + 2, i + 4:], P[i + 3, i + 4:]
+    right, below = x[i + 4:], out[i + 4:]
     in_p = in_q = in_r = in_s = 0.0
-    for j in range(i + 4, x.size):
-        t = x[j]
+    for j in range(x.size - i - 4):
+        t = right[j]
         in_p += p[j] * t
         in_q += q[j] * t
         in_r += r[j] * t
         in_s += s[j] * t
-        out[j] += a * p[j] + b * q[j] + c * r[j] + d * s[j]
-    out[i] += in_p + p[i] * a + p[i + 1] * b + p[i + 2] * c + p[i + 3] * d
-    out[i + 1] += in_q + p[i + 1] * a + q[i + 1] * b + q[i + 2] * c + q[i + 3] * d
-    out[i + 2] += in_r + p[i + 2] * a + q[i + 2] * b + r[i + 2] * c + r[i + 3] * d
-    out[i + 3] += in_s + p[i + 3] * a + q[i + 3] * b + r[i + 3] * c + s[i + 3] * d
+        below[j] += a * p[j] + b * q[j] + c * r[j] + d * s[j]
+    p, q, r, s = P[i, i:], P[i + 1, i:], P[i + 2, i:], P[i + 3, i:]
+    out[i] += in_p + p[0] * a + p[1] * b + p[2] * c + p[3] * d
+    out[i + 1] += in_q + p[1] * a + q[1] * b + q[2] * c + q[3] * d
+    out[i + 2] += in_r + p[2] * a + q[2] * b + r[2] * c + r[3] * d
+    out[i + 3] += in_s + p[3] * a + q[3] * b + r[3] * c + s[3] * d
 
 
 @compiled
-def _add_one(p, i, x, out):
+def _add_one(P, i, x, out):
     """The share of row i of an upper triangle in out = Px."""
-    xi, inner = x[i], p[i] * x[i]
-    for j in range(i + 1, x.size):
-        inner += p[j] * x[j]
-        out[j] += p[j] * xi
+    entries, right, below, xi = P[i, i + 1:], x[i + 1:], out[i + 1:], x[i]
+    inner = P[i, i] * xi
+    for j in range(x.size - i - 1):
+        inner += entries[j] * right[j]
+        below[j] += entries[j] * xi
     out[i] += inner
 
 
@@ -89,10 +94,10 @@ def all_products(where, x, products):
         for j in range(n):
             out[j] = 0.0
         while i + 4 <= n:
-            _add_four(P[i], P[i + 1], P[i + 2], P[i + 3], i, x, out)
+            _add_four(P, i, x, out)
             i += 4
         while i < n:
-            _add_one(P[i], i, x, out)
+            _add_one(P, i, x, out)
             i += 1
 
 
@@ -114,7 +119,7 @@ def sum_and_products(where, weights, x, products, total):
         for k in range(where.size):
             P = carray(_pointer(where[k]), (n, n))
             if together == 4:
-                _add_four(P[i], P[i + 1], P[i + 2], P[i + 3], i, x, products[k])
+                _add_four(P, i, x, products[k])
             else:
-                _add_one(P[i], i, x, products[k])
+                _add_one(P, i, x, products[k])
         i += together
