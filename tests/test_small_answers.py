@@ -95,3 +95,12 @@ def test_steps_that_go_to_and_fro_are_noticed():
         assert solution.status is ck.Status.OPTIMAL
         assert solution.nit <= 40
         assert solution.value / size == pytest.approx(value, rel=1e-6)
+
+
+def test_a_callback_is_told_of_both_solves_as_of_one():
+    problem = ck.qp(1e7 * np.eye(2), [-1.0, -3.0], G=[[1.0, 1.0]], h=[1e-7], lb=0.0)
+    records = []
+    solution = ck.solve(problem, callback=records.append)
+    assert "in units of" in solution.message
+    assert [record.iteration for record in records] == list(range(solution.nit + 1))
+    assert records[-1].value == pytest.approx(solution.value, rel=1e-6)

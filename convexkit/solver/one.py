@@ -142,8 +142,8 @@ def _alone(problem: QCQP, settings: Settings, callback: Callable[[IterationRecor
     solution = _as_given(problem, settings, callback, start, warm)
     if is_sharp(problem, solution, settings.tol):
         return solution
-    return sharpened(problem, solution, settings, start,
-                     lambda other, left: _as_given(other, left, None, time.perf_counter()))
+    return sharpened(problem, solution, settings, callback, start,
+                     lambda other, left, tell: _as_given(other, left, tell, time.perf_counter()))
 
 
 def _as_given(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord], Any] | None,

@@ -14,6 +14,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from ..duality import row_largest
 from ..interior_point import Multipliers, Settings
 from ..problem import QCQP, SecondOrderCone
 from ..quadratic import Quadratic, weighted_sum
-from ..solution import Solution, Status
+from ..solution import IterationRecord, Solution, Status
 from .verdict import residuals_at
 
 # Larger units than this change little.
@@ -33,9 +34,15 @@ SHARE = 50.0
 ROUNDS = 3
 
 
-def sharpened(problem: QCQP, solution: Solution, settings: Settings, start: float,
-              solve_again: Callable[[QCQP, Settings], Solution]) -> Solution:
-    """The solution, or a better one from smaller units where the gap that is left is too large a share of the value."""
+Tell = Callable[[IterationRecord], Any] | None
+
+
+def sharpened(problem: QCQP, solution: Solution, settings: Settings, callback: Tell, start: float,
+              solve_again: Callable[[QCQP, Settings, Tell], Solution]) -> Solution:
+    """The solution, or a better one from smaller units where the gap that is left is too large a share of the value.
+
+    The callback is told of every iteration, as if they were one run.
+    """
     last = 1.0
     for _ in range(ROUNDS):
         size = None if is_sharp(problem, solution, settings.tol) else _size(problem, solution)
@@ -43,7 +50,9 @@ def sharpened(problem: QCQP, solution: Solution, settings: Settings, start: floa
             break
         last = size
         left = settings.time_limit - (time.perf_counter() - start)
-        again = solve_again(in_units(problem, size), replace(settings, time_limit=max(left, 0.0)))
+        tell = None if callback is None else _translated(callback, solution.nit, size)
+        again = solve_again(in_units(problem, size), replace(settings, time_limit=max(left, 0.0)), tell)
+        solution = replace(solution, nit=solution.nit + again.nit, seconds=time.perf_counter() - start)
         point = Multipliers(size * again.x, again.lam, again.nu, again.lam_lb, again.lam_ub, again.lam_cones)
         if not again.success:
             break
@@ -53,9 +62,18 @@ def sharpened(problem: QCQP, solution: Solution, settings: Settings, start: floa
             break
         solution = replace(solution, x=point.x, lam=point.lam, nu=point.nu, lam_lb=point.lam_lb, lam_ub=point.lam_ub,
                            lam_cones=point.lam_cones, value=residuals.value, dual_value=residuals.dual_value,
-                           residuals=residuals, nit=solution.nit + again.nit, seconds=time.perf_counter() - start,
-                           message=f"{again.message[:-1]}, in units of {size:.0e}.")
+                           residuals=residuals, message=f"{again.message[:-1]}, in units of {size:.0e}.")
     return solution
+
+
+def _translated(callback: Callable[[IterationRecord], Any], before: int, size: float) -> Tell:
+    """Iterations counted on from `before`, without the start; values in the problem's own units."""
+    def tell(record: IterationRecord) -> None:
+        if record.iteration:
+            callback(replace(record, iteration=before + record.iteration, value=size * record.value,
+                             dual_value=size * record.dual_value))
+
+    return tell
 
 
 def is_sharp(problem: QCQP, solution: Solution, tol: float) -> bool:
