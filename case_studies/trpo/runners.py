@@ -44,7 +44,7 @@ def lean_step(env: Any) -> Step:
     inner = getattr(env, "unwrapped", None)
     kind = type(inner).__name__ if RUNNERS.get(type(inner).__module__) == type(inner).__name__ else None
     if inner is None or kind is None or not _as_registered(env, inner):
-        return env.step  # type: ignore[no-any-return]
+        return env.step
     from mujoco import mj_step
 
     model, data, frames, dt = inner.model, inner.data, inner.frame_skip, inner.dt
