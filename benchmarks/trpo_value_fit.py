@@ -124,7 +124,7 @@ def run(runs: dict[str, dict[str, Any]], seeds: int) -> list[dict[str, Any]]:
             shares.append(share)
             batches = len(data)
             size = Mlp((data[0][0].shape[1], *config.hidden, 1)).size
-            settings = {"rows": config.value_rows, "damping": config.value_damping}
+            settings: dict[str, Any] = {"rows": config.value_rows, "damping": config.value_damping}
             methods: dict[str, Callable[..., Baseline]] = {
                 "Gauss-Newton, 1 pass": partial(Baseline.fitted, **settings, passes=1),
                 "Gauss-Newton, 2 passes": partial(Baseline.fitted, **settings, passes=2),
