@@ -26,6 +26,7 @@ import numpy as np
 if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).absolute().parents[1]))
 from benchmarks.measuring import limited_threads
+from case_studies.trpo import environments
 from case_studies.trpo.config import TrpoConfig
 from case_studies.trpo.training import train
 
@@ -85,6 +86,7 @@ def run(races: dict[str, dict[str, Any]], seeds: int) -> list[dict[str, Any]]:
     """All rows; methods take turns."""
     rows = []
     for env, race in races.items():
+        environments.make(env).close()  # its modules are loaded before anyone's clock runs
         for seed in range(seeds):
             for method, measure in methods().items():
                 seconds, mean_return = measure(env, race, seed)

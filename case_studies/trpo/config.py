@@ -136,6 +136,11 @@ class TrpoConfig:
                               "Achiam et al. 2017")
     initial_log_std: float = setting(0.0, "Logarithm of the first standard deviation of continuous actions.",
                                      "stable-baselines3", Interval())
+    noise_steps: int = setting(0, "Steps over which continuous actions lose their noise: the logarithms of their "
+                                  "deviations are held under a straight line from initial_log_std to final_log_std; 0 "
+                                  "leaves them alone.", "measured: docs/trpo/results.md", AT_LEAST_ZERO)
+    final_log_std: float = setting(-1.5, "Where that line ends and the ceiling stays.",
+                                   "measured: docs/trpo/results.md", Interval())
     normalize_observations: bool = setting(True, "Shift and scale observations by their running mean and deviation.",
                                            "frozen within a batch, saved with the policy")
 

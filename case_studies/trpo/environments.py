@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -119,10 +120,15 @@ def _actions(name: str, space: Any) -> tuple[Distribution, Callable[[np.ndarray]
     if isinstance(space, kinds.Box) and np.issubdtype(space.dtype, np.floating):
         low, high, shape, dtype = space.low.reshape(-1), space.high.reshape(-1), space.shape, space.dtype
 
+        @lru_cache(maxsize=4)
+        def bounds(count: int) -> tuple[np.ndarray, np.ndarray]:
+            return np.tile(low, (count, 1)), np.tile(high, (count, 1))
+
         def vectors(actions: np.ndarray) -> list[Any]:
             # The policy's density is that of the unclipped action; clipping belongs to the environment. np.clip says
-            # the same in four times the time.
-            clipped = np.minimum(np.maximum(actions, low), high)
+            # the same in four times the time, and half of the rest would be broadcasting.
+            lowest, highest = bounds(len(actions))
+            clipped = np.minimum(np.maximum(actions, lowest), highest)
             return list(clipped.astype(dtype, copy=False).reshape(len(actions), *shape))
 
         return DiagonalGaussian(int(np.prod(shape))), vectors

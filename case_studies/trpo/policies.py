@@ -71,6 +71,13 @@ class Policy:
         log_std = np.full(self.extra, self.initial_log_std, dtype=np.float32)
         return np.concatenate([self.network.initial(rng, output_gain=0.01), log_std])
 
+    def quieted(self, theta: np.ndarray, ceiling: float) -> np.ndarray:
+        """Theta with no log standard deviation above the ceiling; theta itself if none is."""
+        log_std = theta[self.network.size:]
+        if not (log_std > ceiling).any():
+            return theta
+        return np.concatenate([theta[:self.network.size], np.minimum(log_std, theta.dtype.type(ceiling))])
+
     def outputs(self, theta: Any, observations: np.ndarray) -> Any:
         """Parameters of the distribution for each (normalised) observation, (N, k); differentiable in theta."""
         heads = self.network(theta, observations)

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import astuple, dataclass, field, replace
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +142,7 @@ class Trainer:
         config = self.config
         self.iteration += 1
         clock = [time.process_time()]
+        self.theta = self.policy.quieted(self.theta, noise_ceiling(config, self.env_steps))
         actor = self.policy.actor(self.theta, config.envs, *self.moments.shift_and_scale(), self.moments.limit)
         batch = self.collector.collect(actor, self.policy.distribution, config.horizon,
                                        self._random(2, self.iteration))
@@ -259,6 +261,19 @@ def trust_region(config: TrpoConfig, env_steps: int) -> float:
     if not config.anneal_steps:
         return config.max_kl
     return config.max_kl * max(1.0 - env_steps / config.anneal_steps, ANNEALED_TO)
+
+
+def noise_ceiling(config: TrpoConfig, env_steps: int) -> float:
+    """The highest log standard deviation for the batch that begins after `env_steps` steps.
+
+    >>> config = TrpoConfig(noise_steps=1000, initial_log_std=0.0, final_log_std=-2.0)
+    >>> noise_ceiling(config, 0), noise_ceiling(config, 500), noise_ceiling(config, 5000)
+    (0.0, -1.0, -2.0)
+    """
+    if not config.noise_steps:
+        return inf
+    done = min(1.0, env_steps / config.noise_steps)
+    return config.initial_log_std + done * (config.final_log_std - config.initial_log_std)
 
 
 def standardized(advantages: np.ndarray) -> np.ndarray:

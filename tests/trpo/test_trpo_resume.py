@@ -56,6 +56,7 @@ def test_two_halves_are_the_whole(whole, half):
     {"algorithm": "npg", "metric_share": 0.3},
     {"algorithm": "vpg"},
     {"anneal_steps": 2500},
+    {"env": "Pendulum-v1", "batch_size": 300, "noise_steps": 1000},
     {"adaptive_damping": True, "activation": "relu", "normalize_observations": False},
 ], ids=lambda settings: settings.get("env", settings.get("algorithm", "adaptive")))
 def test_two_halves_are_the_whole_with_other_environments_and_settings(settings, tmp_path):

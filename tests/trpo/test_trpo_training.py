@@ -11,8 +11,9 @@ from case_studies.trpo.checkpoint import load, save
 from case_studies.trpo.config import TrpoConfig
 from case_studies.trpo.evaluation import evaluate
 from case_studies.trpo.plots import plot
+from case_studies.trpo.policies import Policy
 from case_studies.trpo.run_folder import read_progress
-from case_studies.trpo.training import standardized, train, trust_region
+from case_studies.trpo.training import noise_ceiling, standardized, train, trust_region
 
 gymnasium = pytest.importorskip("gymnasium")
 
@@ -81,6 +82,30 @@ def test_an_annealed_trust_region_shrinks_as_it_was_told(algorithm, tmp_path):
     # The model's step ends on the boundary of the damped region, which so light a damping hardly moves.
     predicted = [record.predicted_kl / record.step**2 for record in records]
     np.testing.assert_allclose(predicted, regions, rtol=0.05)
+
+
+def test_the_noise_of_actions_ends_where_it_was_told(tmp_path):
+    config = TrpoConfig(env="Pendulum-v1", steps=5000, batch_size=1000, hidden=(8,), noise_steps=4000,
+                        final_log_std=-2.0)
+    records = train(config, tmp_path / "run").records
+    ceilings = [0.0, -0.5, -1.0, -1.5, -2.0]
+    np.testing.assert_allclose([noise_ceiling(config, 1000 * i) for i in range(5)], ceilings)
+    # Of the policy that made the batch: one action with entropy log std + (1 + log 2π)/2.
+    log_std = [record.entropy - 0.5 * (1 + np.log(2 * np.pi)) for record in records]
+    assert all(value <= ceiling + 1e-6 for value, ceiling in zip(log_std, ceilings, strict=True))
+    assert log_std[4] == pytest.approx(-2.0, abs=1e-6)
+
+
+def test_a_ceiling_over_the_noise_changes_nothing():
+    policy = Policy.continuous(3, 2, initial_log_std=-0.5)
+    theta = policy.initial(np.random.default_rng(0))
+    assert policy.quieted(theta, -0.5) is theta
+    assert policy.quieted(theta, np.inf) is theta
+    quiet = policy.quieted(theta, -1.0)
+    assert quiet.dtype == theta.dtype
+    assert (quiet[-2:] == -1.0).all()
+    assert (quiet[:-2] == theta[:-2]).all()
+    assert (theta[-2:] == -0.5).all()
 
 
 def test_a_longer_run_begins_like_a_shorter_one_though_both_are_annealed(tmp_path):
