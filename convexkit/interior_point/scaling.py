@@ -16,7 +16,7 @@ from .cones import Cones
 
 # Scales stay within these limits, so that a row of nearly zeros is not blown up to a constraint.
 SMALLEST, LARGEST = 1e-8, 1e8
-# A pass over sparse rows that changes no scale by more than this is the last.
+# A pass that changes no scale by more than this is the last.
 EVEN = 0.9
 # Linear programs whose entries, within rows, differ by more than a factor of 2 in the mean square of logarithms start
 # from geometric-mean scales: pilot_we takes 46 iterations in place of 76, and others a seventh less. Even ones fare as
@@ -151,8 +151,7 @@ def equilibrate(diagonal0: np.ndarray, diagonals: Any, q0: np.ndarray, rows: Any
         factors = [np.sqrt(_safe(size)) for size in (row, np.maximum(equality_row, absolute_b * dA), column)]
         d, dA, E = d / factors[0], dA / factors[1], E / factors[2]
         c = objective_scale(E)
-        if sp.issparse(A) and all(1.0 / factor.max(initial=1.0) >= EVEN and factor.min(initial=1.0) >= EVEN
-                                  for factor in factors):
+        if all(1.0 / factor.max(initial=1.0) >= EVEN and factor.min(initial=1.0) >= EVEN for factor in factors):
             break
     if curved:
         # One factor for all variables is still open, which trades the P's against the constants. Choose it so that

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...duality import ATTAINABLE, NOTICEABLE
-from ..scaling import LARGEST, SMALLEST
+from ..scaling import EVEN, LARGEST, SMALLEST
 from .linear import allocating, compiled, largest, product
 
 EPS = float(np.finfo(float).eps)
@@ -83,10 +83,12 @@ def equilibrate(data, passes, at, edge):
     n, count, mq, r = data.q0.size, data.ends.size, data.P.shape[0] - 1, data.r
     E, d, column = np.ones(n), np.ones(count), np.empty(n)
     floor = np.zeros(count + at.size)
-    c = 1.0
+    c, even = 1.0, False
     for turn in range(passes + 2):
         # The first turn brings rows to size one, the last fits them to the final columns; both leave the columns.
         inner = 0 < turn <= passes
+        if inner and even:
+            continue
         if turn == passes + 1 and mq:
             # One factor for all columns, so that solutions have size one.
             logarithms, counted = 0.0, 0
@@ -106,6 +108,7 @@ def equilibrate(data, passes, at, edge):
                 factor = np.exp(logarithms / counted)
                 for j in range(n):
                     E[j] *= factor
+        smallest = largest_factor = 1.0
         for j in range(n):
             column[j] = c * abs(data.D[0, j]) * E[j] * E[j]
         for i in range(count):
@@ -121,10 +124,15 @@ def equilibrate(data, passes, at, edge):
                 if i < mq:
                     t = max(t, abs(data.D[1 + i, j]) * E[j] * E[j])
                 column[j] = max(column[j], d[i] * t)
-            d[i] *= np.sqrt(_inverse(d[i] * size))
+            factor = np.sqrt(_inverse(d[i] * size))
+            smallest, largest_factor = min(smallest, factor), max(largest_factor, factor)
+            d[i] *= factor
         if inner:
             for j in range(n):
-                E[j] *= np.sqrt(_inverse(column[j]))
+                factor = np.sqrt(_inverse(column[j]))
+                smallest, largest_factor = min(smallest, factor), max(largest_factor, factor)
+                E[j] *= factor
+            even = smallest >= EVEN and 1.0 / largest_factor >= EVEN
         c = _objective(data, E)
     for j in range(n):
         E[j] = min(max(E[j], SMALLEST), LARGEST)
