@@ -46,11 +46,11 @@ def read_arrays(path: Path, known: Callable[[str], bool], expected: str) -> Arra
                     raise FormatError(f"{path}: {key} is there twice.")
                 data[key] = _read_array(path, archive, member, key, left)
                 left -= data[key].nbytes
+    except FormatError:
+        raise
     except (OSError, EOFError) as error:
         raise FormatError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}.") from None
     except (zipfile.BadZipFile, ValueError, NotImplementedError, OverflowError) as error:
-        if isinstance(error, FormatError):
-            raise
         raise FormatError(f"{path}: not a readable .npz archive ({error}). Make one with numpy.savez, or see "
                           "`python -m convexkit solve FILE --write-example`.") from None
     return data

@@ -152,9 +152,7 @@ def _run(problem: QCQP, settings: Settings, callback: Callable[[IterationRecord]
             # Corrections may also send a pair to and fro for ever, each undoing what the one before has done.
             size = max(z.tau, z.kappa)
             levels.append((z.mu / size**2, z.theta / size))
-            before, after = levels[:-settings.turn], levels[-settings.turn:]
-            circling = nit > settings.patience and all(min(new) > settings.circling * min(old) for old, new
-                                            in zip(zip(*before, strict=True), zip(*after, strict=True), strict=True))
+            circling = nit > settings.patience and _circling(levels, settings)
             if step < settings.poor_step or circling:
                 # The correction was made for a long step, and need not lead downhill over a short one. Newton's own
                 # direction, well centred, does.
@@ -284,6 +282,12 @@ def _corrected(form: Form, settings: Settings, system: KKTSystem, newton: Newton
     # pairs that are both on their way to zero, which halve where others vanish.
     sigma = min(1.0, max(left**3, settings.smallest_sigma))
     return sigma, newton.step(sigma, ahead, bends, share)
+
+
+def _circling(levels: list[tuple[float, float]], settings: Settings) -> bool:
+    """Whether neither complementarity nor residual has fallen in the last lap, from the least that they had been."""
+    least, lately = np.min(levels[:-settings.lap], axis=0), np.min(levels[-settings.lap:], axis=0)
+    return bool((lately > settings.circling * least).all())
 
 
 def _search(form: Form, settings: Settings, z: Point, d: Step, eta: float, lag: float, fraction: float)\

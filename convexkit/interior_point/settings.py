@@ -30,11 +30,11 @@ class Settings:
     # A corrected step shorter than this is compared with a plain one, centred by at least safe_sigma.
     poor_step: float = 0.1
     safe_sigma: float = 0.2
-    # So is every one beyond `patience` of them, once `turn` have left more than this share of the least complementarity
+    # So is every one beyond `patience` of them, once `lap` have left more than this share of the least complementarity
     # and of the least residual before.
     patience: int = 15
     circling: float = 0.9
-    turn: int = 4
+    lap: int = 4
     # How many times further than at the start the residuals may lag behind complementarity.
     largest_lag: float = 1000.0
     # Steps below short_step, short_steps running, are no progress; below shortest_step nothing is tried.

@@ -117,10 +117,8 @@ def _solved(problem: QCQP, settings: Settings, warm: Multipliers | None = None, 
     if not lines[mq:].any(axis=1).all():
         return None
     take, iterate = _kernels()
-    scratch, steps = np.empty((n, n)), PROBES if late and n > PROBES else 0
-    if ellipsoid and n > PROBES:
-        steps = 1
-    first = probe(n)
+    steps = 0 if n <= PROBES else 1 if ellipsoid else PROBES if late else 0
+    scratch, first = np.empty((n, n)), probe(n)
     packed = np.empty((1 + mq, n * (n + 1) // 2))
     if _is_zero(objective.P):
         packed[0] = 0.0

@@ -1,7 +1,8 @@
 """One pass over full matrices that lie anywhere in memory, compiled: half of each is read, and read once.
 
-A P that does not fit into the processor's cache is read at the memory's pace. Its upper triangle says everything, and a
-row of it serves the weighted sum and the product while it is in the cache. NumPy has no call for either.
+A P that does not fit into the processor's cache is read at the memory's pace. One triangle says everything, and a row
+of it serves the weighted sum and the product while it is in the cache. NumPy has no call for either. The sum has to be
+in the upper triangle, which LAPACK factors faster, so the products beside it take rows that begin at the diagonal.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 from numba import carray, types
 from numba.extending import intrinsic
 
-from .linear import allocating, compiled
+from .linear import allocating, compiled, symmetric_product
 
 
 def _as_pointer(context, address):
@@ -88,17 +89,8 @@ def _add_one(P, i, x, out):
 @allocating
 def all_products(where, x, products):
     """products[k] = P_k·x."""
-    n = x.size
     for k in range(where.size):
-        P, out, i = carray(_pointer(where[k]), (n, n)), products[k], 0
-        for j in range(n):
-            out[j] = 0.0
-        while i + 4 <= n:
-            _add_four(P, i, x, out)
-            i += 4
-        while i < n:
-            _add_one(P, i, x, out)
-            i += 1
+        symmetric_product(carray(_pointer(where[k]), (x.size, x.size)), x, products[k])
 
 
 @allocating
